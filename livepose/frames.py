@@ -1,0 +1,116 @@
+"""The plain dataclasses that cross the borders ``capture -> engine -> ui``.
+
+Pixel coordinates: x to the right, y down, (0, 0) the centre of the top-left pixel of the frame.
+Images are BGR bytes as OpenCV delivers them, never written to once a `Frame` holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from livepose.timing.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """Known joints of a made source, in the order of `livepose.skeleton.JOINTS`.
+
+    joints: (J, 2) pixels. xyz: (J, 3) metres about the pelvis, camera axes (x right, y down,
+    z away from the camera). visible: (J,) bool.
+    """
+
+    joints: np.ndarray
+    xyz: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    id counts the pictures of one opened source from 0, dropped ones included; timeline carries
+    the times since its capture; media_s is the position in a file in seconds, if there is one.
+    """
+
+    id: int
+    image: np.ndarray
+    timeline: Timeline
+    source: str = ""
+    media_s: float | None = None
+    truth: Truth | None = None
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A square of the picture that the network looks at: centre and side in pixels."""
+
+    cx: float
+    cy: float
+    side: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """One person in one frame, joints in the order of `livepose.skeleton.JOINTS`.
+
+    joints: (J, 2) float32 pixels of the frame.
+    xyz: (J, 3) float32 metres about the pelvis, camera axes (x right, y down, z away).
+    confidence: (J,) float32 in 0..1, low where a joint is hidden or outside the picture.
+    score: confidence of the person as a whole, 0..1.
+    """
+
+    joints: np.ndarray
+    xyz: np.ndarray
+    confidence: np.ndarray
+    score: float
+    region: Region
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmaps:
+    """Probability maps of one person: xy (J, H, W), zy (J, H, D), xz (J, D, W), float32.
+
+    Rows of xz are depth (near first). The maps cover `region` of the frame.
+    """
+
+    xy: np.ndarray
+    zy: np.ndarray
+    xz: np.ndarray
+    region: Region
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A frame with the poses found in it; `frame.timeline` tells when each stage was done."""
+
+    frame: Frame
+    poses: tuple[Pose, ...]
+    model: str = ""
+    device: str = ""
+    heatmaps: tuple[Heatmaps, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the user should know, from a thread that goes on.
+
+    origin: ``"capture"`` or ``"engine"``. level: ``"info"``, ``"warning"`` or ``"error"``.
+    kind: a short stable word (``"opened"``, ``"failed"``, ``"stalled"``, ``"fallback"``, ...).
+    message: one sentence that says what happened and what to do.
+    """
+
+    origin: str
+    level: str
+    kind: str
+    message: str

@@ -1,0 +1,84 @@
+"""The whole-picture protocol: each picture square-padded, no ground-truth box, one forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from livepose import skeleton
+from livepose.cv import cv2
+from livepose.data.augment import cut, whole
+from livepose.data.label import to_input
+from livepose.data.samples import DataError, Samples
+
+LIMBS = (
+    "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
+    "left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """pck: over all joints, 0..1. per_joint: by name. images: how many."""
+
+    pck: float
+    per_joint: dict[str, float]
+    images: int
+
+
+def pck(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.2
+) -> Score:
+    """Percentage of correct keypoints: within `at` times the torso of the label.
+
+    The torso is the distance from left shoulder to right hip. A missing prediction (NaN) counts
+    as wrong, a joint without label does not count.
+
+    Args:
+        predicted: (N, J, 2) pixels of the pictures.
+    """
+    a, b = skeleton.indices(["left_shoulder", "right_hip"])
+    torso = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    usable = samples.known[:, a] & samples.known[:, b]
+    i = skeleton.indices(joints)
+    error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
+    counts = samples.known[:, i] & usable[:, None]
+    with np.errstate(invalid="ignore"):
+        right = (error <= at * torso[:, None]) & counts
+    total = counts.sum(0)
+    per_joint = {n: float(r / t) if t else float("nan")
+                 for n, r, t in zip(joints, right.sum(0), total, strict=True)}  # fmt: skip
+    return Score(float(right.sum() / max(1, total.sum())), per_joint, len(samples))
+
+
+@torch.inference_mode()
+def predict(net: nn.Module, samples: Samples, batch: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32."""
+    size = net.config.input_size  # type: ignore[union-attr]
+    device = next(net.parameters()).device
+    points, confidences = [], []
+    for start in range(0, len(samples), batch):
+        squares, inputs = [], []
+        for path in samples.images[start : start + batch]:
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise DataError(f"{path} is missing or not a readable picture")
+            square = whole(image.shape[1], image.shape[0])
+            squares.append(square)
+            inputs.append(cut(image, square, size))
+        with torch.autocast(device.type, torch.bfloat16, enabled=False):
+            out = net(to_input(inputs).to(device))
+        xyz = out.xyz.float().cpu().numpy()
+        for square, p in zip(squares, xyz, strict=True):
+            points.append(p * (square.side / 2) + [square.cx, square.cy, 0])
+        confidences.append(out.confidence.float().cpu().numpy())
+    return np.stack(points).astype("f4"), np.concatenate(confidences)
+
+
+def evaluate(net: nn.Module, samples: Samples) -> Score:
+    """PCK@0.2 of a network by the whole-picture protocol."""
+    net.eval()
+    return pck(predict(net, samples)[0][..., :2], samples)

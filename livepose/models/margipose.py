@@ -1,0 +1,156 @@
+"""The pose network: x, y, z from marginal xy, zy and xz heatmaps.
+
+After Nibali, He, Morgan, Prendergast: *3D Human Pose Estimation with 2D Marginal Heatmaps*, 2019
+(https://arxiv.org/abs/1806.01484): a volume of probability over (x, y, z) is never built; three of
+its marginals are predicted, each with DSNT. x and y come from the xy maps, z is the mean of the
+zy and the xz maps.
+
+What differs from the paper, for speed at low resolution:
+
+- The trunk is MobileNetV2 with a feature pyramid; xy maps have stride 4.
+- The paper swaps the channel axis with a spatial axis to reach zy and xz. Here the spatial axis is
+  summed out by attention: for each joint and row, features are averaged over x with the weights of
+  the joint's own xy map in that row, and a linear map per joint gives the depth cells. This takes
+  any input size, and costs next to nothing. The row's marginal probability (log-sum-exp of the xy
+  logits over x) is added, so that zy starts out with the y that xy has, and only depth is learned.
+
+Coordinates are those of `livepose.dsnt`: the square that the network sees is -1..1 along x and y,
+and z has the same unit (half the side of the square), 0 at the pelvis, positive away from the
+camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from livepose import dsnt, skeleton
+from livepose.models import movenet
+from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
+
+DEPTH_FEATURES = 64
+
+
+class Output(NamedTuple):
+    """What the network says of B squares.
+
+    xyz: (B, J, 3) normalised coordinates. confidence: (B, J) in 0..1, the probability that the
+    joint is in the square and not hidden. xy: (B, J, H, W), zy: (B, J, H', D) and
+    xz: (B, J, D, W') probability maps, each with sum 1.
+    """
+
+    xyz: Tensor
+    confidence: Tensor
+    xy: Tensor
+    zy: Tensor
+    xz: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """trunk: a key of `movenet.WIDTHS`. input_size: pixels. depth_cells: cells along z."""
+
+    trunk: str = "lightning"
+    input_size: int = 192
+    depth_cells: int = 24
+
+    def __post_init__(self) -> None:
+        if self.trunk not in movenet.WIDTHS:
+            raise ValueError(f"unknown trunk {self.trunk!r}; known: {', '.join(movenet.WIDTHS)}")
+        check_size(self.input_size, self.input_size)
+        if self.depth_cells < 2:
+            raise ValueError(f"depth_cells must be at least 2, got {self.depth_cells}")
+
+
+def check_size(height: int, width: int) -> None:
+    """ValueError where the network cannot take an input of this size."""
+    s = movenet.STRIDE
+    if height < 2 * s or width < 2 * s or height % s or width % s:
+        raise ValueError(f"input sides must be multiples of {s} from {2 * s} on: {width}x{height}")
+
+
+class DepthHead(nn.Module):
+    """zy and xz logits from trunk features and the xy logits (see the module's text)."""
+
+    def __init__(self, c8: int, c16: int, joints: int, cells: int) -> None:
+        super().__init__()
+        n = DEPTH_FEATURES
+        self.lateral_32, self.lateral_16 = Conv(1280, n, 1), Conv(c16, n, 1)
+        self.lateral_8 = Conv(c8, n, 1)
+        self.mix = Conv(n, n, 3)
+        self.zy, self.xz = (nn.Parameter(torch.randn(joints, n, cells) * 0.02) for _ in range(2))
+
+    def forward(
+        self, c8: Tensor, c16: Tensor, c32: Tensor, logits: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
+        y = F.relu(self.mix(F.relu(upsample(y) + self.lateral_8(c8)))).float()
+        logits = F.avg_pool2d(logits, 2)
+        # Which person, which column: attention says it, but depth does not train the attention.
+        at = logits.detach()
+        rows = torch.einsum("bjhw,bchw->bjhc", at.softmax(-1), y)
+        columns = torch.einsum("bjhw,bchw->bjwc", at.softmax(-2), y)
+        zy = torch.einsum("bjhc,jcd->bjhd", rows, self.zy.float())
+        xz = torch.einsum("bjwc,jcd->bjdw", columns, self.xz.float())
+        return zy + logits.logsumexp(-1)[..., None], xz + logits.logsumexp(-2)[..., None, :]
+
+
+class MargiPose(nn.Module):
+    """(B, 3, H, W) RGB in -1..1 -> `Output` for the joints of `livepose.skeleton.JOINTS`."""
+
+    def __init__(self, config: Config = Config()) -> None:
+        super().__init__()
+        self.config = config
+        widths = movenet.WIDTHS[config.trunk]
+        self.trunk, self.fpn = Trunk(widths), Pyramid(widths)
+        self.joints = Head(skeleton.J)
+        self.depth = DepthHead(widths[3], widths[4], skeleton.J, config.depth_cells)
+        # The softmax does not see a constant added to a map: that degree of freedom, trained,
+        # is the log-odds of the joint's presence.
+        self.presence_gain = nn.Parameter(torch.full((skeleton.J,), 1.0))
+        self.presence_bias = nn.Parameter(torch.zeros(skeleton.J))
+
+    def forward(self, x: Tensor) -> Output:
+        c4, c8, c16, c32 = self.trunk(x)
+        # Softmax, expectations and sums over maps need float32, whatever autocast says.
+        logits = self.joints(self.fpn(c4, c8, c16, c32)).float()
+        with torch.autocast(x.device.type, enabled=False):
+            xy = dsnt.flat_softmax(logits)
+        zy_logits, xz_logits = self.depth(c8, c16, c32, logits)
+        with torch.autocast(x.device.type, enabled=False):
+            zy, xz = dsnt.flat_softmax(zy_logits.float()), dsnt.flat_softmax(xz_logits.float())
+            z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
+            xyz = torch.cat([dsnt.dsnt(xy), z], -1)
+            height = (xy.detach() * logits).sum((-2, -1))
+            presence = self.presence_gain * height + self.presence_bias
+        return Output(xyz, presence.sigmoid(), xy, zy, xz)
+
+    def start_from(self, teacher: movenet.MoveNet) -> None:
+        """Takes over MoveNet's trunk, pyramid and keypoint head (its heatmaps for COCO-17).
+
+        The other joints start from the mean of the rows that they lie between. The softmax over a
+        map wants a sharper peak than the sigmoid that MoveNet was trained with: logits are scaled.
+        """
+        sharpness = 2.0
+        self.trunk.load_state_dict(teacher.trunk.state_dict())
+        self.fpn.load_state_dict(teacher.fpn.state_dict())
+        head = teacher.head["kpt_heatmap"]
+        parents = {
+            "neck": ("left_shoulder", "right_shoulder"), "pelvis": ("left_hip", "right_hip"),
+            "spine": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
+            "head": ("left_ear", "right_ear"), "head_top": ("left_eye", "right_eye"),
+        }  # fmt: skip
+        rows = [
+            skeleton.indices(parents.get(name, (name,))) for name in skeleton.JOINTS
+        ]
+        with torch.no_grad():
+            self.joints.depthwise.load_state_dict(head.depthwise.state_dict())
+            self.joints.pointwise.load_state_dict(head.pointwise.state_dict())
+            for source, target in ((head.out.weight, self.joints.out.weight),
+                                   (head.out.bias, self.joints.out.bias)):  # fmt: skip
+                target.copy_(torch.stack([source[r].mean(0) for r in rows]) * sharpness)
+            self.presence_gain.fill_(1 / sharpness)

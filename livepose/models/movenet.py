@@ -1,0 +1,197 @@
+"""MobileNetV2 with a feature pyramid: the trunk of Google's MoveNet (Apache-2.0), in PyTorch.
+
+The trunks of MoveNet Lightning and Thunder differ in their widths only (`WIDTHS`). Batch norms
+are folded into the convolutions' biases, so what is trained on is what runs. `MoveNet` adds the
+original single-person heads and decoding; livepose uses it as a teacher that labels pictures and
+as a peer to compare with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+# Output channels of the stem and of blocks 0, 1-2, 3-5, 6-9, 10-12, 13-15, 16.
+WIDTHS: dict[str, tuple[int, ...]] = {
+    "lightning": (32, 16, 24, 32, 64, 96, 160, 320),
+    "thunder": (56, 32, 40, 56, 112, 168, 280, 560),
+}
+_STAGES = ((1, 2), (3, 4, 5), (6, 7, 8, 9), (10, 11, 12), (13, 14, 15), (16,))
+_STRIDE_2 = {1, 3, 6, 13}
+STRIDE = 32  # the input's sides must be multiples of this
+HEATMAP_STRIDE = 4
+PYRAMID_CHANNELS = 24
+
+
+class Conv(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding for even sizes: at stride 2, none before, 1 after."""
+
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, *, depthwise: bool = False,
+                 bias: bool = True) -> None:  # fmt: skip
+        groups = cin if depthwise else 1
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(cin, cout, kernel, stride, padding, groups=groups, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride[0] == 2:
+            x = F.pad(x, (0, 1, 0, 1))
+        return super().forward(x)
+
+
+class Block(nn.Module):
+    """Inverted residual block of MobileNetV2 (Sandler et al. 2018)."""
+
+    def __init__(self, cin: int, cout: int, stride: int, expansion: int = 6) -> None:
+        super().__init__()
+        hidden = cin * expansion
+        if expansion > 1:
+            self.expand = Conv(cin, hidden, 1)
+        self.depthwise = Conv(hidden, hidden, 3, stride, depthwise=True)
+        self.project = Conv(hidden, cout, 1)
+        self.expands = expansion > 1
+        self.residual = stride == 1 and cin == cout
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.expand(x)) if self.expands else x
+        y = self.project(F.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+class Separable(nn.Module):
+    """Depthwise 3x3, then pointwise 1x1 and ReLU."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__()
+        self.depthwise = Conv(cin, cin, 3, depthwise=True, bias=False)
+        self.pointwise = Conv(cin, cout, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.pointwise(self.depthwise(x)))
+
+
+class Trunk(nn.Module):
+    """MobileNetV2 up to 1280 channels at stride 32.
+
+    (B, 3, H, W) RGB in -1..1 -> features at strides 4, 8, 16 and 32.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = Conv(3, widths[0], 3, 2)
+        self.block_0 = Block(widths[0], widths[1], 1, expansion=1)
+        cin = widths[1]
+        for blocks, cout in zip(_STAGES, widths[2:], strict=True):
+            for b in blocks:
+                setattr(self, f"block_{b}", Block(cin, cout, 2 if b in _STRIDE_2 else 1))
+                cin = cout
+        self.head = Conv(cin, 1280, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = self.block_0(F.relu6(self.stem(x)))
+        taps = []
+        for b in range(1, 17):
+            x = getattr(self, f"block_{b}")(x)
+            if b in (2, 5, 9):
+                taps.append(x)
+        return taps[0], taps[1], taps[2], F.relu6(self.head(x))
+
+
+def upsample(x: Tensor, factor: int = 2) -> Tensor:
+    """Bilinear, half-pixel centres."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+class Pyramid(nn.Module):
+    """Feature pyramid from stride 32 down to stride 4, `PYRAMID_CHANNELS` channels."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.lateral_32 = Conv(1280, 64, 1)
+        self.lateral_16 = Conv(widths[4], 64, 1)
+        self.lateral_8 = Conv(widths[3], 32, 1)
+        self.lateral_4 = Conv(widths[2], 24, 1)
+        self.smooth_16 = Separable(64, 32)
+        self.smooth_8 = Separable(32, 24)
+        self.smooth_4 = Separable(24, PYRAMID_CHANNELS)
+
+    def forward(self, c4: Tensor, c8: Tensor, c16: Tensor, c32: Tensor) -> Tensor:
+        y = self.lateral_32(c32)
+        y = self.smooth_16(upsample(y) + self.lateral_16(c16))
+        y = self.smooth_8(upsample(y) + self.lateral_8(c8))
+        return self.smooth_4(upsample(y) + self.lateral_4(c4))
+
+
+class Head(nn.Module):
+    """Separable convolution to 96 channels, then 1x1 to the outputs."""
+
+    def __init__(self, cout: int) -> None:
+        super().__init__()
+        self.depthwise = Conv(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, depthwise=True, bias=False)
+        self.pointwise = Conv(PYRAMID_CHANNELS, 96, 1)
+        self.out = Conv(96, cout, 1)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.out(F.relu(self.pointwise(self.depthwise(y))))
+
+
+class Keypoints(NamedTuple):
+    """xy: (B, 17, 2) pixels of the network's input, COCO-17. score: (B, 17) in 0..1."""
+
+    xy: Tensor
+    score: Tensor
+
+
+class MoveNet(nn.Module):
+    """MoveNet Lightning or Thunder with its own heads and single-person decoding."""
+
+    def __init__(self, variant: str) -> None:
+        super().__init__()
+        widths = WIDTHS[variant]
+        self.input_size = {"lightning": 192, "thunder": 256}[variant]
+        self.trunk, self.fpn = Trunk(widths), Pyramid(widths)
+        self.head = nn.ModuleDict(
+            {"kpt_heatmap": Head(17), "center": Head(1), "kpt_regress": Head(34),
+             "kpt_offset": Head(34)}  # fmt: skip
+        )
+        cells = self.input_size // HEATMAP_STRIDE
+        self.register_buffer("center_weight", torch.ones(cells, cells))
+
+    @classmethod
+    def load(cls, variant: str, file: Path) -> MoveNet:
+        """The network with the tensors of ``movenet-VARIANT.safetensors``."""
+        state = {name: tensor.float() for name, tensor in load_file(file).items()}
+        state["center_weight"] = state.pop("decode.center_weight")
+        net = cls(variant)
+        net.load_state_dict(state)
+        return net.eval()
+
+    def forward(self, x: Tensor) -> Keypoints:
+        """(B, 3, S, S) RGB in -1..1, S the variant's input size -> the person nearest the middle."""
+        y = self.fpn(*self.trunk(x))
+        heat, center, regress, offset = (
+            self.head[k](y).float() for k in ("kpt_heatmap", "center", "kpt_regress", "kpt_offset")
+        )
+        b, k, h, w = heat.shape
+        at = (center.sigmoid()[:, 0] * self.center_weight).flatten(1).argmax(1)
+        rows, cols = torch.arange(h, device=x.device), torch.arange(w, device=x.device)
+
+        def gather(maps: Tensor, where: Tensor) -> Tensor:  # (B, 34, H, W) -> (B, 17, 2), (y, x)
+            index = where.reshape(b, -1, 1).expand(b, k, 2).reshape(b, 2 * k, 1)
+            return maps.flatten(2).gather(2, index).reshape(b, k, 2)
+
+        guess = gather(regress, at) + torch.stack([at // w, at % w], 1)[:, None]
+        distance = (
+            (rows.view(1, 1, h, 1) - guess[..., 0, None, None]) ** 2
+            + (cols.view(1, 1, 1, w) - guess[..., 1, None, None]) ** 2
+        ).sqrt()
+        score = heat.sigmoid()
+        best = (score / (distance + 1.8)).flatten(2).argmax(2)
+        yx = torch.stack([best // w, best % w], 2) + gather(offset, best)
+        return Keypoints(
+            yx.flip(-1) * HEATMAP_STRIDE, score.flatten(2).gather(2, best[..., None])[..., 0]
+        )

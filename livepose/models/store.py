@@ -1,0 +1,138 @@
+"""Weights on disk: a safetensors file and a JSON card of the same name beside it.
+
+Loading is strict. Nothing is ever unpickled; a file that is cut off, altered, of another network
+or with a card of another schema is refused with a `WeightsError` that says what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from livepose import skeleton
+from livepose.models.margipose import Config, MargiPose
+from livepose.resources import WEIGHTS
+
+SCHEMA = "livepose-card/1"
+_KEYS = {"schema", "name", "network", "joints", "sha256", "training", "measured"}
+
+
+class WeightsError(Exception):
+    """Weights or their card cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model is: network settings, training (data, licences, command, seed), figures."""
+
+    name: str
+    config: Config
+    training: Mapping[str, Any]
+    measured: Mapping[str, Any]
+    sha256: str
+
+
+def available(folder: Path = WEIGHTS) -> list[str]:
+    """Names of the models in a folder that have both files, sorted."""
+    return sorted(f.stem for f in folder.glob("*.safetensors") if f.with_suffix(".json").exists())
+
+
+def find(model: str, folder: Path = WEIGHTS) -> Path:
+    """The safetensors file of a shipped model's name, or of a path to one."""
+    if model in available(folder):
+        return folder / f"{model}.safetensors"
+    path = Path(model).expanduser()
+    if path.suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin"):
+        raise WeightsError(
+            f"{path.name} is a pickled checkpoint; those can run code and are not loaded. "
+            "Pack it with `livepose train`, or give a .safetensors file."
+        )
+    if path.suffix == ".safetensors" and path.exists():
+        return path
+    known = ", ".join(available(folder)) or "none: reinstall livepose"
+    raise WeightsError(f"no model {model!r}; shipped models: {known}; or give a .safetensors file")
+
+
+def read_card(file: Path) -> Card:
+    """The card beside a safetensors file."""
+    path = file.with_suffix(".json")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(f"{path} is missing; a model is a .safetensors and a .json file") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path} is not a readable JSON card ({error}); get it again") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise WeightsError(
+            f"{path} has the schema {found!r}, this version of livepose reads {SCHEMA!r}; "
+            "update livepose or get the matching model"
+        )
+    if missing := sorted(_KEYS - set(data)):
+        raise WeightsError(f"{path} lacks {', '.join(missing)}; get it again")
+    if tuple(data["joints"]) != skeleton.JOINTS:
+        raise WeightsError(f"{path} has other joints than this version of livepose; get a matching one")
+    try:
+        config = Config(**data["network"])
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path} describes a network that livepose cannot build: {error}") from error
+    return Card(data["name"], config, data["training"], data["measured"], data["sha256"])
+
+
+def load_model(model: str, folder: Path = WEIGHTS) -> tuple[MargiPose, Card]:
+    """The network of a shipped name or a path, in float32 on the CPU, ready to run."""
+    file = find(model, folder)
+    card = read_card(file)
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(raw).hexdigest() != card.sha256:
+        raise WeightsError(f"{file} is not the file that its card describes (cut off, altered or mixed "
+                           "up); get both files again")  # fmt: skip
+    try:
+        state = {name: tensor.float() for name, tensor in load(raw).items()}
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{file} is not a whole safetensors file ({error}); get it again") from error
+    net = MargiPose(card.config)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise WeightsError(f"{file} does not fit the network of its card: {first}") from error
+    return net.eval().requires_grad_(False), card
+
+
+def save_model(
+    file: Path, net: MargiPose, training: Mapping[str, Any], measured: Mapping[str, Any]
+) -> Card:
+    """Writes ``file`` (float16 safetensors) and its card beside it."""
+    state = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in net.state_dict().items()}
+    raw = save(state)
+    sha256 = hashlib.sha256(raw).hexdigest()
+    card = {
+        "schema": SCHEMA, "name": file.stem, "network": asdict(net.config),
+        "joints": list(skeleton.JOINTS), "sha256": sha256,
+        "training": dict(training), "measured": dict(measured),
+    }  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(raw)
+    file.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    return read_card(file)
+
+
+def update_measured(file: Path, measured: Mapping[str, Any]) -> None:
+    """Adds measured figures to the card beside a safetensors file."""
+    read_card(file)
+    path = file.with_suffix(".json")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["measured"].update(measured)
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,198 @@
+"""The Qt side of the 3D view: the canvas in the window, how often it draws, and its stand-in."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+from PyQt5.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QColor, QFont, QGuiApplication, QPainter, QPaintEvent, QPen
+from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from livepose.frames import Result
+from livepose.ui import skeleton_mesh
+from livepose.ui.standing import Stage
+from livepose.ui.theme import DARK, Theme, font
+
+log = logging.getLogger(__name__)
+
+# At most this often, and at most this share of the UI thread's time (software OpenGL is slow, and
+# the picture comes first).
+_INTERVAL_S = 1 / 30
+_SHARE = 0.2
+
+
+class View3D(QWidget):
+    """Shows the poses of the newest result in space; a message if there is no OpenGL.
+
+    drawn: emitted after each drawing with its cost in ms.
+    """
+
+    drawn = pyqtSignal(float)
+
+    def __init__(
+        self, samples: int | None = None, theme: Theme = DARK, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setMinimumSize(220, 180)
+        self.setAccessibleName("Skeleton in 3D")
+        if QGuiApplication.platformName() == "xcb":
+            # With a window of its own only this part is put together by OpenGL; else every
+            # paint of the picture would pass the whole window through it (10 ms in software).
+            self.setAttribute(Qt.WA_NativeWindow)
+        self.mirror = False
+        self.problem = ""
+        self._theme = theme
+        self._stage = Stage()
+        self._result: Result | None = None
+        self._cost_s = 0.0
+        self._began_s = 0.0
+        self._last_s = 0.0
+        self._timer = QTimer(self, singleShot=True, timeout=self._draw)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._message = QLabel(alignment=Qt.AlignCenter, wordWrap=True, objectName="muted")
+        self._message.setMargin(32)
+        self._message.hide()
+        layout.addWidget(self._message)
+        self.scene = self._make_scene(samples)
+        if self.scene is not None:
+            native = self.scene.native
+            native.setMinimumSize(1, 1)
+            native.setFocusPolicy(Qt.ClickFocus)
+            layout.addWidget(native)
+            self._compass = Compass(native)
+            native.installEventFilter(self)
+            native.frameSwapped.connect(self._swapped)
+            self.scene.canvas.events.draw.connect(self._begins, position="first")
+
+    def _make_scene(self, samples: int | None):  # type: ignore[no-untyped-def]
+        try:
+            from livepose.ui.scene3d import Scene3D
+
+            return Scene3D(self._theme, samples)
+        except Exception as error:  # whatever vispy or the driver trips over, the picture goes on
+            log.warning("no 3D view", exc_info=True)
+            self.problem = f"{error}"
+            self._message.setText(
+                f"The 3D view needs OpenGL, which did not start here ({error}).\n\n"
+                "The picture and its skeleton work without it."
+            )
+            self._message.show()
+            return None
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        if self.scene is not None:
+            self.scene.set_theme(theme)
+            self._compass.set_theme(theme)
+            self.refresh()
+
+    def set_mirror(self, on: bool) -> None:
+        self.mirror = on
+        if self.scene is not None:
+            self._compass.set_mirror(on)
+        self.refresh()
+
+    def look(self, view: str) -> None:
+        if self.scene is not None:
+            self.scene.look(view)
+
+    def show_result(self, result: Result) -> None:
+        """Draws the poses as soon as it is due; call it when the picture is on screen."""
+        self._result = result
+        if self.scene is None or self._timer.isActive() or not self.isVisible():
+            return
+        interval = max(_INTERVAL_S, self._cost_s / _SHARE)
+        wait = self._last_s + interval - time.monotonic()
+        self._timer.start(max(0, round(wait * 1000)))
+
+    def refresh(self) -> None:
+        """Draws the last result once more (theme or mirror changed)."""
+        if self._result is not None:
+            self.show_result(self._result)
+
+    def _draw(self) -> None:
+        if self.scene is None or self._result is None:
+            return
+        frame, poses = self._result.frame, self._result.poses
+        self._last_s = time.monotonic()
+        points = self._stage.place(poses, frame.width, frame.timeline.start_ns / 1e9, self.mirror)
+        confidence = np.array([pose.confidence for pose in poses])
+        self.scene.show(skeleton_mesh.build(points, confidence, self._theme.middle))
+        self.scene.native.update()
+
+    def _begins(self, event: object) -> None:
+        self._began_s = time.monotonic()
+        if self.scene is not None:
+            self._compass.aim(self.scene.camera.azimuth, self.scene.camera.elevation)
+
+    def _swapped(self) -> None:
+        """The drawing is on screen; with software OpenGL most of its cost comes with the swap."""
+        if self._began_s:
+            cost = time.monotonic() - self._began_s
+            self._began_s = 0.0
+            self._cost_s += 0.2 * (cost - self._cost_s)
+            self.drawn.emit(cost * 1000)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Resize:
+            self._compass.move(10, watched.height() - self._compass.height() - 10)  # type: ignore[attr-defined]
+        return super().eventFilter(watched, event)
+
+
+class Compass(QWidget):
+    """The three axes as the camera sees them, with their letters."""
+
+    _COLOURS = ("#dc5c5c", "#73b85c", "#5c8cdc")
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFixedSize(76, 76)
+        self.setAttribute(Qt.WA_TransparentForMouseEvents)
+        self._angles = (0.0, 0.0)
+        self._mirror = False
+        self._theme = DARK
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def set_mirror(self, on: bool) -> None:
+        self._mirror = on
+        self.update()
+
+    def aim(self, azimuth: float, elevation: float) -> None:
+        if (azimuth, elevation) != self._angles:
+            self._angles = (azimuth, elevation)
+            self.update()
+
+    def axes(self) -> list[tuple[str, float, float, float]]:
+        """(letter, right, up, nearness) of each axis as seen, the farthest first."""
+        azimuth, elevation = np.radians(self._angles)
+        right = np.array([np.cos(azimuth), np.sin(azimuth), 0])
+        eye = np.array([np.sin(azimuth) * np.cos(elevation),
+                        -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])  # fmt: skip
+        up = np.cross(eye, right)
+        flip = np.array([-1 if self._mirror else 1, 1, 1])
+        seen = [("XYZ"[i], *(flip[i] * basis[i] for basis in (right, up, eye))) for i in range(3)]
+        return sorted(seen, key=lambda axis: axis[3])
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.Antialiasing)
+        painter.setFont(font(8, QFont.DemiBold))
+        centre = QPointF(self.width() / 2, self.height() / 2)
+        for letter, right, up, near in self.axes():
+            colour = QColor(self._COLOURS["XYZ".index(letter)])
+            colour.setAlphaF(0.65 + 0.35 * (near + 1) / 2)
+            tip = centre + QPointF(right, -up) * 23
+            painter.setPen(QPen(colour, 2.2, Qt.SolidLine, Qt.RoundCap))
+            painter.drawLine(centre, tip)
+            place = centre + QPointF(right, -up) * 31
+            if abs(right) + abs(up) > 0.25:
+                painter.drawText(
+                    QRectF(place.x() - 10, place.y() - 8, 20, 16), Qt.AlignCenter, letter
+                )
+        painter.end()

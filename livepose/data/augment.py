@@ -5,43 +5,15 @@ Geometry comes as one similarity transform, so that picture and joints are moved
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from livepose.crop import Square
 from livepose.cv import cv2
 from livepose.data.samples import extent
 from livepose.skeleton import FLIP, INDEX
 
 _UPPER = [INDEX[n] for n in ("head_top", "nose", "left_shoulder", "right_shoulder", "left_elbow",
                              "right_elbow", "left_hip", "right_hip", "neck")]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Square:
-    """A turned square of a picture: centre and side in pixels, angle in radians, mirrored or not."""
-
-    cx: float
-    cy: float
-    side: float
-    angle: float = 0.0
-    flip: bool = False
-
-    def matrix(self, size: int) -> np.ndarray:
-        """(2, 3): pixels of the picture -> pixels of the square at size x size."""
-        scale = size / self.side
-        c, s = scale * np.cos(self.angle), scale * np.sin(self.angle)
-        linear = np.array([[c, -s], [s, c]])
-        if self.flip:
-            linear[0] *= -1
-        middle = (size - 1) / 2
-        shift = np.array([middle, middle]) - linear @ [self.cx, self.cy]
-        return np.column_stack([linear, shift])
-
-
-def whole(width: int, height: int) -> Square:
-    """The whole picture in a square, padded on the short sides."""
-    return Square((width - 1) / 2, (height - 1) / 2, max(width, height))
 
 
 def random_square(rng: np.random.Generator, joints: np.ndarray, known: np.ndarray) -> Square:
@@ -66,20 +38,6 @@ def random_patch(rng: np.random.Generator, width: int, height: int) -> Square:
     """A square anywhere in a picture of nobody."""
     cx, cy = rng.uniform(0.2, 0.8, 2) * [width, height]
     return Square(cx, cy, max(width, height) * rng.uniform(0.4, 1.2), rng.normal(0, 0.1))
-
-
-def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
-    """The square of the picture at size x size, black outside the picture."""
-    # Area averaging on strong reduction, as a webcam frame would otherwise alias.
-    shrink = square.side / size
-    matrix = square.matrix(size)
-    if shrink > 2:
-        k = 1 / shrink
-        image = cv2.resize(image, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
-        # Pixel centres of the reduced picture: p' = (p + 1/2) k - 1/2.
-        back = np.full(2, 0.5 / k - 0.5)
-        matrix = np.column_stack([matrix[:, :2] / k, matrix[:, 2] + matrix[:, :2] @ back])
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
 
 def move(

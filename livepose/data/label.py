@@ -22,33 +22,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import IMAGE_SUFFIXES
 from livepose.skeleton import COCO_17, mirrored
 
 _COCO_FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
-
-
-def square(image: np.ndarray, size: int) -> tuple[np.ndarray, float, np.ndarray]:
-    """The whole picture, padded with black to a square and resized.
-
-    Returns:
-        ``(resized, scale, shift)``: pixels p of the picture are at ``p * scale + shift``.
-    """
-    h, w = image.shape[:2]
-    side = max(h, w)
-    scale = size / side
-    # Half-pixel centres: p -> (p + 1/2 + pad) * scale - 1/2.
-    shift = (np.array([side - w, side - h]) / 2 + 0.5) * scale - 0.5
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR), scale, shift
-
-
-def to_input(images: list[np.ndarray] | torch.Tensor) -> torch.Tensor:
-    """BGR bytes (H, W, 3) each -> (B, 3, H, W) RGB float32 in -1..1, channels last."""
-    stack = images if isinstance(images, torch.Tensor) else torch.from_numpy(np.stack(images))
-    batch = stack.flip(-1).permute(0, 3, 1, 2)
-    return batch.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
 
 Row = dict[str, np.ndarray]
@@ -63,7 +42,8 @@ def movenet_teacher(variant: str, weights: Path) -> Callable[[np.ndarray], Row]:
 
     @torch.inference_mode()
     def label(image: np.ndarray) -> Row:
-        resized, scale, shift = square(image, size)
+        square = whole(image.shape[1], image.shape[0])
+        resized = cut(image, square, size)
         with torch.autocast("cpu", torch.bfloat16):  # twice as fast, same labels within a pixel
             xy, score = net(to_input([resized, resized[:, ::-1]]))
         xy, score = xy.numpy(), score.numpy()
@@ -71,7 +51,7 @@ def movenet_teacher(variant: str, weights: Path) -> Callable[[np.ndarray], Row]:
         xy[1, :, 0] = size - 1 - xy[1, :, 0]
         score[1] = score[1, _COCO_FLIP]
         disagreement = np.linalg.norm(xy[0] - xy[1], axis=-1) / size
-        points = (xy.mean(0) - shift) / scale
+        points = square.to_picture((2 * xy.mean(0) + 1) / size - 1)
         return {"keypoints": np.column_stack([points, score.mean(0), disagreement]).astype("f4")}
 
     return label

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from livepose.crop import cut
 from livepose.cv import cv2
-from livepose.data.augment import cut, move, random_patch, random_square, recolour
+from livepose.data.augment import move, random_patch, random_square, recolour
 from livepose.data.samples import Samples
 
 

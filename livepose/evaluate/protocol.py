@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from livepose import skeleton
+from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
-from livepose.data.augment import cut, whole
-from livepose.data.label import to_input
 from livepose.data.samples import DataError, Samples
 
 LIMBS = (
@@ -73,7 +72,8 @@ def predict(net: nn.Module, samples: Samples, batch: int = 20) -> tuple[np.ndarr
             out = net(to_input(inputs).to(device))
         xyz = out.xyz.float().cpu().numpy()
         for square, p in zip(squares, xyz, strict=True):
-            points.append(p * (square.side / 2) + [square.cx, square.cy, 0])
+            z = p[:, 2:] * (square.side / 2)
+            points.append(np.hstack([square.to_picture(p[:, :2]), z]))
         confidences.append(out.confidence.float().cpu().numpy())
     return np.stack(points).astype("f4"), np.concatenate(confidences)
 

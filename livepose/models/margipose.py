@@ -50,6 +50,14 @@ class Output(NamedTuple):
     xz: Tensor
 
 
+class Logits(NamedTuple):
+    """Maps before the softmax, shapes as in `Output`."""
+
+    xy: Tensor
+    zy: Tensor
+    xz: Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """trunk: a key of `movenet.WIDTHS`. input_size: pixels. depth_cells: cells along z."""
@@ -115,18 +123,27 @@ class MargiPose(nn.Module):
         self.presence_bias = nn.Parameter(torch.zeros(skeleton.J))
 
     def forward(self, x: Tensor) -> Output:
+        return self.decode(self.logits(x))
+
+    def logits(self, x: Tensor) -> Logits:
+        """The convolutions: (B, 3, H, W) -> logits of the three maps, float32.
+
+        Raises:
+            ValueError: the sides are no multiples of the network's stride.
+        """
+        check_size(*x.shape[-2:])
         c4, c8, c16, c32 = self.trunk(x)
-        # Softmax, expectations and sums over maps need float32, whatever autocast says.
-        logits = self.joints(self.fpn(c4, c8, c16, c32)).float()
-        with torch.autocast(x.device.type, enabled=False):
-            xy = dsnt.flat_softmax(logits)
-        zy_logits, xz_logits = self.depth(c8, c16, c32, logits)
-        with torch.autocast(x.device.type, enabled=False):
-            zy, xz = dsnt.flat_softmax(zy_logits.float()), dsnt.flat_softmax(xz_logits.float())
+        xy = self.joints(self.fpn(c4, c8, c16, c32)).float()
+        return Logits(xy, *self.depth(c8, c16, c32, xy))
+
+    def decode(self, logits: Logits) -> Output:
+        """DSNT and confidence: needs float32, whatever autocast says."""
+        with torch.autocast(logits.xy.device.type, enabled=False):
+            xy, zy, xz = (dsnt.flat_softmax(maps.float()) for maps in logits)
             z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
             xyz = torch.cat([dsnt.dsnt(xy), z], -1)
-            height = (xy.detach() * logits).sum((-2, -1))
-            presence = self.presence_gain * height + self.presence_bias
+            height = (xy.detach() * logits.xy).sum((-2, -1))
+            presence = self.presence_gain.float() * height + self.presence_bias.float()
         return Output(xyz, presence.sigmoid(), xy, zy, xz)
 
     def start_from(self, teacher: movenet.MoveNet) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from livepose.data.label import to_input
+from livepose.crop import to_input
 from livepose.data.mix import Mix, collate
 from livepose.data.samples import Samples
 from livepose.evaluate.protocol import evaluate
@@ -57,7 +57,7 @@ class Run:
         self.scales = (config.trunk_rate, 1.0)
         self.optimiser = torch.optim.AdamW([{"params": trunk}, {"params": rest}],
                                            weight_decay=config.weight_decay)  # fmt: skip
-        self.step, self.best = 0, 0.0
+        self.step, self.best, self.seconds = 0, 0.0, 0.0
 
     @property
     def _state_file(self) -> Path:
@@ -68,7 +68,7 @@ class Run:
         state = {
             "step": self.step, "best": self.best, "net": self.net.state_dict(),
             "ema": self.ema.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "config": asdict(self.config),
+            "config": asdict(self.config), "seconds": self.seconds,
         }  # fmt: skip
         fresh = self._state_file.with_suffix(".tmp")
         torch.save(state, fresh)
@@ -84,7 +84,7 @@ class Run:
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best = state["step"], state["best"]
+        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
         return True
 
     def _update(self, batch: dict[str, Tensor]) -> dict[str, float]:
@@ -134,8 +134,9 @@ class Run:
                 if self.step % c.validate_every == 0 or self.step == c.steps:
                     self._validate(val, means)
                 if time.monotonic() - saved > 120 or self.step == c.steps:
-                    self.save()
+                    self.seconds += time.monotonic() - saved
                     saved = time.monotonic()
+                    self.save()
         except KeyboardInterrupt:
             self.save()
             print(f"stopped at step {self.step}; the same command goes on from there", file=sys.stderr)

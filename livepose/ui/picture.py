@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PyQt5.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from livepose.frames import Result
@@ -24,6 +24,7 @@ class PictureView(QWidget):
     """
 
     painted = pyqtSignal(object)
+    double_clicked = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -157,6 +158,9 @@ class PictureView(QWidget):
                 painting.heat(painter, maps, joint, pose.confidence, zoom)
         for pose in result.poses:
             painting.skeleton(painter, pose, zoom, strength=0.45 if heated else 1.0)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.double_clicked.emit()
 
     def _paint_hint(self, painter: QPainter) -> None:
         if not self._hint:

@@ -8,8 +8,6 @@ distance by one rectangle, and one buffer serves both the skeleton and its shado
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,20 +22,11 @@ from vispy.scene.visuals import create_visual_node  # noqa: E402
 from vispy.visuals import Visual  # noqa: E402
 
 from livepose.palette import RGB  # noqa: E402
+from livepose.ui.camera import VIEWS, CameraState  # noqa: E402
 from livepose.ui.skeleton_mesh import Mesh  # noqa: E402
 from livepose.ui.theme import DARK, Theme  # noqa: E402
 
 SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software", "swiftshader", "microsoft basic")
-
-# azimuth, elevation in degrees
-VIEWS: dict[str, tuple[float, float]] = {
-    "free": (28.0, 14.0),
-    "front": (0.0, 0.0),
-    "side": (90.0, 0.0),
-    "top": (0.0, 90.0),
-}
-_EXTENT = 2.45
-_CENTRE = (0.0, 0.0, 0.9)
 
 _MESH_VERTEX = """
 attribute vec3 a_position;
@@ -110,7 +99,8 @@ void main() {
     gl_FragColor = vec4(colour, fade);
 }
 """
-_KEY_LIGHT = np.array([-0.35, 0.45, 0.82])
+# Right, up and towards the viewer.
+_KEY_LIGHT = np.array([-0.35, 0.82, 0.45])
 
 
 class OpenGLUnavailable(RuntimeError):
@@ -183,16 +173,6 @@ _Lit = create_visual_node(_LitVisual)
 _Floor = create_visual_node(_FloorVisual)
 
 
-@dataclass(frozen=True)
-class CameraState:
-    """Where the camera stands: degrees, metres across the view, and the point it looks at."""
-
-    azimuth: float
-    elevation: float
-    extent: float
-    centre: tuple[float, float, float]
-
-
 class Scene3D:
     """Canvas, camera and meshes. `show` never touches the camera, so the view is kept."""
 
@@ -254,8 +234,7 @@ class Scene3D:
 
     def look(self, view: str) -> None:
         """Turns the camera to one of `VIEWS`, the whole person in sight."""
-        azimuth, elevation = VIEWS[view]
-        self.restore(CameraState(azimuth, elevation, _EXTENT, _CENTRE))
+        self.restore(VIEWS[view])
 
     def state(self) -> CameraState:
         camera = self.camera
@@ -271,26 +250,14 @@ class Scene3D:
         self.camera.center = state.centre
         self.canvas.update()
 
-    def eye(self) -> np.ndarray:
-        """Unit vector from the point looked at towards the camera."""
-        azimuth, elevation = math.radians(self.camera.azimuth), math.radians(self.camera.elevation)
-        flat = math.cos(elevation)
-        return np.array(
-            [math.sin(azimuth) * flat, -math.cos(azimuth) * flat, math.sin(elevation)]
-        )
-
     def image(self) -> np.ndarray:
         """(H, W, 4) uint8 RGBA of the scene as it is now."""
         return self.canvas.render()
 
     def _aim_light(self, event: object) -> None:
         """The lamp goes with the camera, over its left shoulder, so that no view is dark."""
-        eye = self.eye()
-        right = np.array([math.cos(math.radians(self.camera.azimuth)),
-                          math.sin(math.radians(self.camera.azimuth)), 0.0])  # fmt: skip
-        up = np.cross(right, -eye)
-        x, away, z = _KEY_LIGHT
-        key = x * right + away * eye + z * up
+        right, up, eye = self.state().basis()
+        key = _KEY_LIGHT @ np.stack([right, up, eye])
         program = self._body.shared_program
         program["u_key"] = tuple(key / np.linalg.norm(key))
         program["u_eye"] = tuple(eye)

@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from livepose.frames import Result
 from livepose.ui import skeleton_mesh
+from livepose.ui.camera import VIEWS, CameraState
 from livepose.ui.standing import Stage
 from livepose.ui.theme import DARK, Theme, font
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 # the picture comes first).
 _INTERVAL_S = 1 / 30
 _SHARE = 0.2
+_PATIENCE_MS = 120
 
 
 class View3D(QWidget):
@@ -99,14 +101,31 @@ class View3D(QWidget):
         if self.scene is not None:
             self.scene.look(view)
 
+    def camera_state(self) -> list[float] | None:
+        """Azimuth, elevation, extent and centre, to be remembered."""
+        if self.scene is None:
+            return None
+        state = self.scene.state()
+        return [state.azimuth, state.elevation, state.extent, *state.centre]
+
+    def restore_camera(self, state: list[float]) -> None:
+        if self.scene is not None:
+            azimuth, elevation, extent, x, y, z = state
+            self.scene.restore(CameraState(azimuth, elevation, extent, (x, y, z)))
+
     def show_result(self, result: Result) -> None:
         """Draws the poses as soon as it is due; call it when the picture is on screen."""
         self._result = result
-        if self.scene is None or self._timer.isActive() or not self.isVisible():
+        if self.scene is None or not self.isVisible():
             return
         interval = max(_INTERVAL_S, self._cost_s / _SHARE)
         wait = self._last_s + interval - time.monotonic()
-        self._timer.start(max(0, round(wait * 1000)))
+        if wait <= 0:
+            self._timer.start(0)
+        elif not self._timer.isActive():
+            # Drawing right behind a picture holds up the next one least, so rather wait for it;
+            # the timer is for the last picture before a pause.
+            self._timer.start(round(wait * 1000) + _PATIENCE_MS)
 
     def refresh(self) -> None:
         """Draws the last result once more (theme or mirror changed)."""
@@ -126,7 +145,7 @@ class View3D(QWidget):
     def _begins(self, event: object) -> None:
         self._began_s = time.monotonic()
         if self.scene is not None:
-            self._compass.aim(self.scene.camera.azimuth, self.scene.camera.elevation)
+            self._compass.aim(self.scene.state())
 
     def _swapped(self) -> None:
         """The drawing is on screen; with software OpenGL most of its cost comes with the swap."""
@@ -151,7 +170,7 @@ class Compass(QWidget):
         super().__init__(parent)
         self.setFixedSize(76, 76)
         self.setAttribute(Qt.WA_TransparentForMouseEvents)
-        self._angles = (0.0, 0.0)
+        self._state = VIEWS["free"]
         self._mirror = False
         self._theme = DARK
 
@@ -163,20 +182,15 @@ class Compass(QWidget):
         self._mirror = on
         self.update()
 
-    def aim(self, azimuth: float, elevation: float) -> None:
-        if (azimuth, elevation) != self._angles:
-            self._angles = (azimuth, elevation)
+    def aim(self, state: CameraState) -> None:
+        if state != self._state:
+            self._state = state
             self.update()
 
     def axes(self) -> list[tuple[str, float, float, float]]:
         """(letter, right, up, nearness) of each axis as seen, the farthest first."""
-        azimuth, elevation = np.radians(self._angles)
-        right = np.array([np.cos(azimuth), np.sin(azimuth), 0])
-        eye = np.array([np.sin(azimuth) * np.cos(elevation),
-                        -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])  # fmt: skip
-        up = np.cross(eye, right)
         flip = np.array([-1 if self._mirror else 1, 1, 1])
-        seen = [("XYZ"[i], *(flip[i] * basis[i] for basis in (right, up, eye))) for i in range(3)]
+        seen = [("XYZ"[i], *(flip[i] * unit[i] for unit in self._state.basis())) for i in range(3)]
         return sorted(seen, key=lambda axis: axis[3])
 
     def paintEvent(self, event: QPaintEvent) -> None:

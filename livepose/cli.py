@@ -1,0 +1,47 @@
+"""The command ``livepose``: each part of the program owns its group of arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from livepose import __version__
+
+# name -> (help, module with add_arguments and main); imported only when used, so that `--help`
+# is quick and a headless run never loads Qt.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("open the app, or run the pipeline headless", "livepose.run"),
+    "eval": ("measure a model on a data set", "livepose.evaluate.command"),
+    "train": ("train a model", "livepose.train.command"),
+    "label": ("label pictures with a teacher network", "livepose.data.label"),
+    "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status (2 for unusable input, with a one-line message)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # `livepose` alone, or with options only, opens the app.
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in
+                         ("-h", "--help", "--version")):  # fmt: skip
+        arguments.insert(0, "run")
+    parser = argparse.ArgumentParser(
+        prog="livepose", description="Real-time webcam pose demo; without a command: run."
+    )
+    parser.add_argument("--version", action="version", version=f"livepose {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (text, module) in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        if name == arguments[0]:
+            command = __import__(module, fromlist=["main"])
+            command.add_arguments(sub)
+            sub.set_defaults(main=command.main)
+    args = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = args.main
+    try:
+        return run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # piped into `head`
+        return 0

@@ -1,0 +1,117 @@
+"""Where the network runs and how precisely: chosen automatically, never silently worse."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class DeviceError(Exception):
+    """A device or precision that was asked for does not exist; the message says what does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """device and dtype of the network; note says why it is not the fastest that was hoped for."""
+
+    device: torch.device
+    dtype: torch.dtype
+    note: str = ""
+
+    @property
+    def device_name(self) -> str:
+        """For people: ``"CPU (2 threads)"``, ``"CUDA NVIDIA H100"``."""
+        if self.device.type == "cuda":
+            return f"CUDA {torch.cuda.get_device_name(self.device)}"
+        return f"CPU ({torch.get_num_threads()} threads)"
+
+    @property
+    def precision_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+
+def choose(device: str = "auto", precision: str = "auto") -> Placement:
+    """CUDA where it works, else the CPU; half precision where the hardware computes in it.
+
+    Args:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        precision: ``"auto"`` or a key of `PRECISIONS`.
+
+    Raises:
+        DeviceError: for a name that means nothing. A GPU that was asked for but cannot be used is
+            no error: the CPU takes over, and the note says why.
+    """
+    if precision != "auto" and precision not in PRECISIONS:
+        known = ", ".join(["auto", *PRECISIONS])
+        raise DeviceError(f"unknown precision {precision!r}; known: {known}")
+    if device not in ("auto", "cpu", "cuda") and not device.removeprefix("cuda:").isdigit():
+        raise DeviceError(f"unknown device {device!r}; known: auto, cpu, cuda, cuda:N")
+    problem = "" if device == "cpu" else _cuda_problem(device)
+    if device == "cpu" or problem:
+        # Without any NVIDIA hardware, "auto" has lost nothing that would be worth a note.
+        hoped = device != "auto" or nvidia_hardware()
+        note = f"{problem}; running on the CPU" if problem and hoped else ""
+        return Placement(torch.device("cpu"), _cpu_dtype(precision), note)
+    return Placement(
+        torch.device("cuda" if device == "auto" else device), PRECISIONS.get(precision, torch.float16)
+    )
+
+
+def on_cpu(reason: str, precision: str = "auto") -> Placement:
+    """The CPU, because something else failed."""
+    return Placement(torch.device("cpu"), _cpu_dtype(precision), f"{reason}; running on the CPU")
+
+
+def _cpu_dtype(precision: str) -> torch.dtype:
+    if precision != "auto":
+        return PRECISIONS[precision]
+    # Emulated bfloat16 is slower than float32; with these instructions it is twice as fast.
+    return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16 (AVX512-BF16 or AMX on x86)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return " avx512_bf16" in flags or " amx_bf16" in flags
+
+
+def nvidia_hardware() -> bool:
+    """Whether an NVIDIA GPU is in the machine, working or not."""
+    if Path("/proc/driver/nvidia/gpus").is_dir() or Path("/dev/nvidia0").exists():
+        return True
+    if shutil.which("nvidia-smi") is None:
+        return False
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return listed.returncode == 0 and b"GPU" in listed.stdout
+
+
+def _cuda_problem(device: str) -> str:
+    """Why CUDA cannot be used, in one clause; empty if it can."""
+    if torch.version.cuda is None:
+        return (
+            "this build of torch has no CUDA: "
+            "reinstall torch with `pip install --force-reinstall torch` to use a GPU"
+        )
+    if not torch.cuda.is_available():
+        return "torch finds no usable CUDA device: check the driver with `nvidia-smi`"
+    index = int(device[5:]) if device.startswith("cuda:") else 0
+    if index >= torch.cuda.device_count():
+        return f"there is no {device}: {torch.cuda.device_count()} CUDA device(s) found"
+    try:
+        # A driver or an architecture that does not fit shows up with the first kernel.
+        torch.ones(8, device=f"cuda:{index}").sum().item()
+    except RuntimeError as error:
+        return f"CUDA does not work ({str(error).splitlines()[0]})"
+    return ""

@@ -1,0 +1,48 @@
+"""The square of the picture that the network looks at next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livepose.frames import Pose, Region
+
+# Room about the joints for the next frame's motion, and for hands, feet and the top of the head.
+MARGIN = 1.3
+# A joint says where the person is from this confidence on.
+SURE = 0.3
+# Fewer sure joints than this, or a lower score, and the person is lost.
+MIN_JOINTS = 5
+MIN_SCORE = 0.25
+
+
+def whole(width: int, height: int) -> Region:
+    """The whole picture, padded to a square."""
+    return Region((width - 1) / 2, (height - 1) / 2, float(max(width, height)))
+
+
+def following(pose: Pose, width: int, height: int) -> Region | None:
+    """Where to look for the person of `pose` in the next frame; None if it is lost.
+
+    Args:
+        width, height: of the picture in pixels.
+    """
+    sure = pose.confidence >= SURE
+    if pose.score < MIN_SCORE or sure.sum() < MIN_JOINTS:
+        return None
+    points = pose.joints[sure]
+    low, high = points.min(0), points.max(0)
+    cx, cy = (low + high) / 2
+    if not (0 <= cx < width and 0 <= cy < height):
+        return None
+    # Where joints are outside the picture or hidden, the visible ones are only part of the person:
+    # do not close in on them.
+    side = float((high - low).max()) * MARGIN / max(0.6, sure.mean())
+    smallest, largest = 0.08 * max(width, height), 1.5 * max(width, height)
+    side = float(np.clip(side, smallest, largest))
+    return Region(float(cx), float(cy), side)
+
+
+def score(confidence: np.ndarray) -> float:
+    """Confidence of the person as a whole: the mean of its better half of joints."""
+    best = np.sort(confidence)[len(confidence) // 2 :]
+    return float(best.mean())

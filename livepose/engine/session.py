@@ -1,0 +1,193 @@
+"""A running pipeline: the capture thread, the inference thread, and the figures of both.
+
+The app and the headless runner drive the same session; it knows no Qt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from livepose import resources
+from livepose.capture import CaptureOptions, CaptureThread, Source, list_cameras
+from livepose.engine import device as devices
+from livepose.engine.worker import InferenceThread, LoadModel, _load
+from livepose.frames import Event, Result
+from livepose.models import store
+from livepose.timing.stats import Latency, Rate, Stats
+
+DEFAULT_MODEL = "base"
+
+
+class Session:
+    """Owns both threads; callbacks come on them, everything else may be called from any thread.
+
+    Args:
+        source: what `livepose.capture.parse_source` takes, or a source. None: the first camera,
+            and where there is none, the bundled clip (told by an event of kind ``no-camera``).
+        model: name of a shipped model or path to a .safetensors file.
+        device, precision: see `livepose.engine.device.choose`.
+        lossless: every picture is processed, however long it takes (no live demo, then).
+        window: frames that `stats` covers, None for all.
+
+    Raises:
+        DeviceError: the device or precision means nothing.
+    """
+
+    def __init__(
+        self,
+        source: str | Source | None,
+        model: str = DEFAULT_MODEL,
+        *,
+        options: CaptureOptions = CaptureOptions(),
+        device: str = "auto",
+        precision: str = "auto",
+        on_result: Callable[[Result], None],
+        on_event: Callable[[Event], None],
+        lossless: bool = False,
+        window: int | None = 150,
+        load: LoadModel = _load,
+    ) -> None:
+        placement = devices.choose(device, precision)
+        self._on_event = on_event
+        self._start_note = placement.note
+        # Without a wish for a source: a camera, and if that gives nothing, the clip.
+        self._may_fall_back = source is None
+        if source is None:
+            cameras = list_cameras()
+            source = str(cameras[0][0]) if cameras else "0"
+        self._source = source if isinstance(source, str) else source.name
+        self._options = options
+        self._capture = CaptureThread(source, options, on_event=self._captured, lossless=lossless)
+        self._engine = InferenceThread(
+            self._capture.slot, model, placement, on_result, on_event, load
+        )
+        self.latency = Latency(window)
+        self._paints = Rate()
+        self._painted = 0
+
+    # -- control -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        if self._start_note:
+            self._on_event(Event("engine", "warning", "fallback", f"{self._start_note}."))
+        self._engine.start()
+        self._capture.start()
+
+    def stop(self, timeout_s: float = 3.0) -> bool:
+        """True if all threads have ended within the time."""
+        captured = self._capture.stop(timeout_s / 2)
+        return self._engine.stop(timeout_s / 2) and captured
+
+    def open(self, source: str) -> None:
+        """Goes over to another source; returns at once."""
+        self._may_fall_back = False
+        self._switch(source)
+
+    def use(self, model: str) -> None:
+        """Goes over to another model; returns at once, the old one works until it is loaded."""
+        self._engine.use(model)
+
+    def pause(self) -> None:
+        self._capture.pause()
+
+    def resume(self) -> None:
+        self._capture.resume()
+
+    def step(self) -> None:
+        self._capture.step()
+
+    @property
+    def paused(self) -> bool:
+        return self._capture.paused
+
+    @property
+    def want_heatmaps(self) -> bool:
+        return self._engine.want_heatmaps
+
+    @want_heatmaps.setter
+    def want_heatmaps(self, want: bool) -> None:
+        self._engine.want_heatmaps = want
+
+    def painted(self, result: Result) -> None:
+        """The result has been painted (or, headless, used): its times count from here on."""
+        self._paints.tick()
+        self._painted += 1
+        self.latency.add(result.frame.timeline)
+
+    # -- what is going on ----------------------------------------------------------------------
+
+    @property
+    def source(self) -> str:
+        """The source as it was asked for."""
+        return self._source
+
+    @property
+    def model(self) -> str:
+        return self._engine.model
+
+    @property
+    def models(self) -> list[str]:
+        return store.available()
+
+    @property
+    def state(self) -> str:
+        """Of the capture, see `CaptureThread.state`."""
+        return self._capture.state
+
+    @property
+    def idle(self) -> bool:
+        """Whether no frame waits or is being worked on."""
+        return self._capture.slot.wait_free(0) and not self._engine.busy
+
+    def sources(self) -> list[tuple[str, str]]:
+        """(source, name for people): cameras, the bundled clip, the synthetic figure."""
+        found = [(str(spec), name) for spec, name in list_cameras()]
+        return [*found, (str(resources.CLIP), "Bundled clip"), ("synthetic", "Synthetic figure")]
+
+    def stats(self) -> Stats:
+        capture, engine = self._capture, self._engine
+        stages, end_to_end = self.latency.summary()
+        notes = [engine.placement.note]
+        source = capture.source_name
+        if capture.applied:
+            source = f"{source} · {capture.applied}"
+            notes.append(capture.applied.note)
+        return Stats(
+            stages=stages,
+            end_to_end=end_to_end,
+            capture_fps=capture.fps,
+            inference_fps=engine.rate.per_second(),
+            paint_fps=self._paints.per_second(),
+            captured=capture.captured,
+            dropped=capture.dropped,
+            painted=self._painted,
+            device=engine.placement.device_name,
+            precision=engine.placement.precision_name,
+            note="; ".join(n for n in notes if n),
+            source=source,
+        )
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _switch(self, source: str) -> None:
+        self._source = source
+        self.latency.clear()
+        self._capture.switch(source)
+        self._engine.forget()
+
+    def _captured(self, event: Event) -> None:
+        """Events of the capture, on its thread."""
+        no_camera = event.kind in ("retry", "failed") and self._capture.captured == 0
+        if not (self._may_fall_back and no_camera):
+            if event.kind == "opened":
+                self._may_fall_back = False
+            self._on_event(event)
+            return
+        self._may_fall_back = False
+        self._capture.options = replace(self._options, loop=True)
+        self._on_event(
+            Event("capture", "warning", "no-camera",
+                  "No camera was found, so the bundled clip is playing. Plug one in and choose it, "
+                  "or open a file or stream."))  # fmt: skip
+        self._switch(str(resources.CLIP))

@@ -1,0 +1,51 @@
+"""``livepose eval``: measures a model on a data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from livepose.data.samples import DataError, read_lsp
+from livepose.engine.device import PRECISIONS, DeviceError, choose
+from livepose.evaluate.protocol import evaluate
+from livepose.models.store import WeightsError, load_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", choices=("lsp",), required=True)
+    parser.add_argument("--root", type=Path, required=True, help="folder with joints.mat and images/")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--model", default="base", help="name or .safetensors file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
+    parser.add_argument("--json", type=Path, help="file for the figures")
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        placement = choose(args.device, args.precision)
+        if placement.note:
+            print(placement.note, file=sys.stderr)
+        net, _ = load_model(args.model)
+        samples = read_lsp(args.root, args.split)
+        begin = time.monotonic()
+        score = evaluate(net.to(placement.device, placement.dtype), samples)
+    except (DataError, DeviceError, WeightsError) as error:
+        print(f"livepose eval: {error}", file=sys.stderr)
+        return 2
+    figures = {
+        "dataset": args.dataset, "split": args.split, "model": args.model,
+        "images": score.images, "pck": score.pck, "per_joint": score.per_joint,
+        "threshold": "0.2 of left shoulder to right hip", "precision": placement.precision_name,
+        "device": placement.device_name, "seconds": round(time.monotonic() - begin, 1),
+    }  # fmt: skip
+    for name, value in score.per_joint.items():
+        print(f"{name:<16}{100 * value:6.1f}")
+    print(f"PCK@0.2, {args.dataset} {args.split}, {score.images} images: {100 * score.pck:.2f} %")
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0

@@ -1,0 +1,146 @@
+"""``livepose run``: the app where there is a display, else the same pipeline headless."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from livepose import resources
+from livepose.capture import CaptureOptions
+from livepose.engine import headless
+from livepose.engine.device import PRECISIONS, DeviceError
+from livepose.engine.session import DEFAULT_MODEL, Session
+from livepose.engine.worker import set_cpu_threads
+from livepose.frames import Event, Result
+from livepose.models.store import WeightsError, find, read_card
+from livepose.timing.report import as_text, write_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    capture = parser.add_argument_group("capture")
+    capture.add_argument(
+        "--source",
+        help="0 (a camera), a file, a folder of images, a URL, or synthetic (default: the first "
+        "camera, or the bundled clip without one)",
+    )
+    capture.add_argument("--size", type=_size, help="ask the camera for WIDTHxHEIGHT")
+    capture.add_argument("--fps", type=float, help="ask the camera for this rate")
+    capture.add_argument("--fourcc", help="ask the camera for this pixel format (default: MJPG)")
+    capture.add_argument("--loop", action=argparse.BooleanOptionalAction,
+                         help="begin files again at their end (default: in the app)")  # fmt: skip
+    capture.add_argument("--mirror", action=argparse.BooleanOptionalAction,
+                         help="show the picture as in a mirror")  # fmt: skip
+
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--model", default=DEFAULT_MODEL, help="name or .safetensors file")
+    engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    engine.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
+    engine.add_argument("--threads", type=int, help="CPU threads for the network")
+
+    report = parser.add_argument_group("headless")
+    report.add_argument("--headless", action="store_true", help="no window, also with a display")
+    report.add_argument("--frames", type=int, help="stop after so many frames")
+    report.add_argument("--seconds", type=float, help="stop after so long")
+    report.add_argument("--every-frame", action="store_true",
+                        help="process every frame of a file as fast as it goes, not in real time")  # fmt: skip
+    report.add_argument("--json", type=Path, help="latency report to write")
+    report.add_argument("--video", type=Path, help="annotated video to write (.mp4)")
+    report.add_argument("--trace", type=Path, help="trace of all stages to write (Perfetto, Chrome)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, e.g. 1280x720") from None
+    return width, height
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        read_card(find(args.model))  # before any window opens
+        options = _capture_options(args)
+    except (WeightsError, ValueError) as error:
+        print(f"livepose: {error}", file=sys.stderr)
+        return 2
+    set_cpu_threads(args.threads)
+    if not args.headless:
+        from livepose.ui.display import display_problem
+
+        problem = display_problem()
+        if not problem:
+            return _window(args, options)
+        print(f"No display ({problem}): running headless.", file=sys.stderr)
+        return _headless(_without_display(args), options)
+    return _headless(args, options)
+
+
+def _capture_options(args: argparse.Namespace) -> CaptureOptions:
+    options = CaptureOptions(realtime=not args.every_frame, loop=bool(args.loop))
+    if args.size:
+        options = replace(options, width=args.size[0], height=args.size[1])
+    if args.fps:
+        options = replace(options, fps=args.fps)
+    if args.fourcc:
+        options = replace(options, fourcc=args.fourcc)
+    return options
+
+
+def _without_display(args: argparse.Namespace) -> argparse.Namespace:
+    """Without a display there is nothing to look at: files are written instead."""
+    args.source = args.source or str(resources.CLIP)
+    args.video = args.video or Path("livepose.mp4")
+    args.json = args.json or Path("livepose.json")
+    return args
+
+
+def _factory(
+    args: argparse.Namespace, options: CaptureOptions, *, window: int | None
+) -> Callable[[Callable[[Result], None], Callable[[Event], None]], Session]:
+    def make(on_result: Callable[[Result], None], on_event: Callable[[Event], None]) -> Session:
+        return Session(
+            args.source, args.model, options=options, device=args.device,
+            precision=args.precision, on_result=on_result, on_event=on_event,
+            lossless=args.every_frame, window=window,
+        )  # fmt: skip
+
+    return make
+
+
+def _headless(args: argparse.Namespace, options: CaptureOptions) -> int:
+    wanted = headless.HeadlessOptions(
+        args.frames, args.seconds, args.video, args.trace, bool(args.mirror)
+    )
+    try:
+        figures = headless.run(_factory(args, options, window=None), wanted)
+    except (headless.HeadlessError, DeviceError) as error:
+        print(f"livepose: {error}", file=sys.stderr)
+        return 2
+    if args.json:
+        write_json(args.json, figures)
+    print(as_text(figures))
+    for file in (args.video, args.json, args.trace):
+        if file:
+            print(f"wrote {file}")
+    return 0
+
+
+def _window(args: argparse.Namespace, options: CaptureOptions) -> int:
+    from livepose.ui.app import run_app
+    from livepose.ui.options import AppOptions
+
+    loop = True if args.loop is None else args.loop
+    try:
+        return run_app(
+            AppOptions(
+                session_factory=_factory(args, replace(options, loop=loop), window=150),
+                source=args.source, model=args.model, device=args.device,
+                precision=args.precision, mirror=args.mirror,
+            )  # fmt: skip
+        )
+    except DeviceError as error:
+        print(f"livepose: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,59 @@
+"""``livepose pack``: the best weights of a run as safetensors with a card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import save_model
+
+LICENCES = {
+    "lsp": "Leeds Sports Pose (Johnson & Everingham, BMVC 2010): research, cite",
+    "lspet": "Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): research, cite",
+    "coco": "studio and street fashion pictures: research",
+    "pseudo": "pictures of people in daily life, labels by MoveNet Thunder and MediaPipe Pose "
+    "(both Apache-2.0): research",
+    "empty": "pictures of rooms and streets: research",
+    "trunk": "MoveNet by Google: Apache-2.0",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("--out", type=Path, required=True, help="NAME.safetensors to write")
+    parser.add_argument("--command", required=True, help="the command that trained it, for the card")
+
+
+def main(args: argparse.Namespace) -> int:
+    best, state_file = args.run / "best.pt", args.run / "state.pt"
+    try:
+        state = torch.load(state_file, map_location="cpu", weights_only=True)
+        weights = torch.load(best, map_location="cpu", weights_only=True)
+        log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        print(f"livepose pack: {args.run} is not the folder of a training run: {error}", file=sys.stderr)
+        return 2
+    config = state["config"]
+    net = MargiPose(Config(config["trunk"], config["input_size"]))
+    net.load_state_dict(weights)
+    config["start_from"] = Path(config["start_from"]).name  # not where it lay on this machine
+    chosen = max(log, key=lambda row: row["pck"])
+    readers = sorted({part["reader"] for part in config["data"]})
+    training = {
+        "command": args.command, "config": config, "seed": config["seed"],
+        "steps": chosen["step"],
+        "squares": chosen["step"] * config["batch"],
+        "hours": round(state["seconds"] / 3600, 2), "machine": platform.machine(),
+        "torch": torch.__version__,
+        "data": {name: LICENCES[name] for name in [*readers, "trunk"]},
+    }  # fmt: skip
+    card = save_model(args.out, net, training, {"lsp_val_pck": chosen["pck"]})
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, validation PCK {chosen['pck']:.4f} "
+          f"({card.name})")  # fmt: skip
+    return 0

@@ -1,0 +1,427 @@
+"""The main window: puts the parts together and carries wishes to the session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt5.QtCore import QSize, Qt, QTimer
+from PyQt5.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PyQt5.QtWidgets import (
+    QActionGroup,
+    QApplication,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from livepose import palette
+from livepose.frames import Event, Result
+from livepose.timing.timeline import now_ns
+from livepose.ui import icons, screenshot, theme
+from livepose.ui.actions import Actions
+from livepose.ui.banner import Banner, Toast
+from livepose.ui.bridge import Bridge
+from livepose.ui.help import HelpSheet
+from livepose.ui.latency import LatencyPanel
+from livepose.ui.notices import Notices
+from livepose.ui.options import AppOptions
+from livepose.ui.pickers import HeatPicker, ModelPicker, SourcePicker
+from livepose.ui.picture import PictureView
+from livepose.ui.settings import Settings
+from livepose.ui.status import StatusStrip
+from livepose.ui.view3d import View3D
+
+REFRESH_MS = 250
+_STOP_S = 3.0
+_FILES = (
+    "Videos and pictures (*.mp4 *.avi *.mkv *.mov *.webm *.m4v *.jpg *.jpeg *.png *.bmp);;"
+    "All files (*)"
+)
+
+
+class MainWindow(QMainWindow):
+    """Owns the session from `start` until it is closed."""
+
+    def __init__(self, options: AppOptions) -> None:
+        super().__init__()
+        self.setWindowTitle("livepose")
+        self.setMinimumSize(940, 560)
+        self.setAcceptDrops(True)
+        self._settings = Settings(options.settings)
+        self._system_theme = theme.SystemTheme(self)
+        self._theme_choice = options.theme or self._settings.theme
+        self._theme = theme.choose(self._theme_choice, self._system_theme)
+        self._notices = Notices()
+        self._help: HelpSheet | None = None
+        self._closed = False
+
+        self.bridge = Bridge(self)
+        self.session = options.session_factory(self.bridge.on_result, self.bridge.on_event)
+
+        self.actions_ = Actions(self)
+        self.picture = PictureView()
+        self.view3d = View3D(options.samples, self._theme)
+        self.banner, self.toast = Banner(self.picture), Toast(self.picture)
+        self.sources = SourcePicker(self.session.sources)
+        self.models = ModelPicker()
+        self.heat = HeatPicker()
+        self.status = StatusStrip()
+        self.latency = LatencyPanel()
+        self._saver = screenshot.Saver(self)
+        self._compose()
+        self._connect()
+        self._restore(options)
+        self._apply_theme()
+        self.picture.set_hint("Opening the source…")
+        self._timer = QTimer(self, interval=REFRESH_MS, timeout=self.refresh)
+        self.refresh()
+
+    # What the window is made of
+
+    def _compose(self) -> None:
+        self._legend = QLabel(textFormat=Qt.RichText)
+        self._legend.setFont(theme.font(9))
+        self._mirrored = QLabel("mirrored", objectName="muted")
+        self._mirrored.setFont(theme.font(9))
+        left = _pane("Picture", self.picture, [self._mirrored, self._legend])
+        buttons: list[QWidget] = []
+        for name in ("view_front", "view_side", "view_top", "view_free"):
+            button = QToolButton(objectName="segment")
+            button.setDefaultAction(self.actions_[name])
+            button.setToolButtonStyle(Qt.ToolButtonTextOnly)
+            button.setFont(theme.font(9))
+            buttons.append(button)
+        right = _pane("3D", self.view3d, buttons)
+        self.splitter = QSplitter(Qt.Horizontal)
+        self.splitter.setHandleWidth(3)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(left)
+        self.splitter.addWidget(right)
+        self.splitter.setStretchFactor(0, 5)
+        self.splitter.setStretchFactor(1, 4)
+
+        body = QWidget(objectName="body")
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._tool_bar())
+        layout.addWidget(self.splitter, 1)
+        layout.addWidget(self.status)
+        layout.addWidget(self.latency)
+        self.setCentralWidget(body)
+
+    def _tool_bar(self) -> QFrame:
+        bar = QFrame(objectName="bar")
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(12, 8, 12, 8)
+        row.setSpacing(6)
+        for picker in (self.sources, self.models, self.heat):
+            row.addWidget(picker)
+            row.addSpacing(4)
+        row.addSpacing(6)
+        for name in ("pause", "step", "mirror", "screenshot"):
+            row.addWidget(self._button(name))
+        row.addStretch(1)
+        for name in ("latency", "fullscreen", "help"):
+            row.addWidget(self._button(name))
+        self._menu_button = QToolButton(toolTip="Menu", popupMode=QToolButton.InstantPopup)
+        self._menu_button.setIconSize(QSize(20, 20))
+        self._menu_button.setAccessibleName("Menu")
+        self._menu_button.setMenu(self._menu())
+        row.addWidget(self._menu_button)
+        return bar
+
+    def _button(self, name: str) -> QToolButton:
+        button = QToolButton()
+        button.setDefaultAction(self.actions_[name])
+        button.setIconSize(QSize(20, 20))
+        button.setFocusPolicy(Qt.TabFocus)
+        return button
+
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        actions = self.actions_
+        for name in ("open", "cameras", "screenshot"):
+            menu.addAction(actions[name])
+        menu.addSeparator()
+        for name in ("mirror", "latency", "fullscreen"):
+            menu.addAction(actions[name])
+        views = menu.addMenu("3D view")
+        for name in ("view_front", "view_side", "view_top", "view_free"):
+            views.addAction(actions[name])
+        self._theme_menu = menu.addMenu("Theme")
+        group = QActionGroup(self)
+        for choice, text in (("system", "As the system"), ("light", "Light"), ("dark", "Dark")):
+            action = self._theme_menu.addAction(text)
+            action.setCheckable(True)
+            action.setChecked(choice == self._theme_choice)
+            action.setData(choice)
+            group.addAction(action)
+        group.triggered.connect(lambda action: self.set_theme(action.data()))
+        menu.addSeparator()
+        menu.addAction(actions["help"])
+        menu.addAction(actions["quit"])
+        return menu
+
+    def _connect(self) -> None:
+        # Queued even for a session that calls back on this thread: its locks are its own.
+        self.bridge.ready.connect(self._on_ready, Qt.QueuedConnection)
+        self.bridge.event.connect(self._on_event, Qt.QueuedConnection)
+        self.bridge.fault.connect(self._on_fault, Qt.QueuedConnection)
+        self.picture.painted.connect(self.session.painted)
+        self.banner.dismissed.connect(self._dismiss)
+        self.sources.chosen.connect(self.open_source)
+        self.sources.file_wanted.connect(self._choose_file)
+        self.models.chosen.connect(self.session.use)
+        self.heat.chosen.connect(self._set_heat)
+        self._saver.saved.connect(lambda path: self.toast.show_text(f"Saved {path}"))
+        self._saver.failed.connect(lambda text: self.toast.show_text(text, "warning"))
+        self._system_theme.changed.connect(lambda: self.set_theme(self._theme_choice))
+        for name, slot in {
+            "open": self._choose_file,
+            "pause": self._set_paused,
+            "step": self._step,
+            "cameras": self.sources.look,
+            "mirror": self._set_mirror,
+            "heat": self.heat.toggle,
+            "heat_next": lambda: self.heat.step(1),
+            "heat_back": lambda: self.heat.step(-1),
+            "screenshot": self._screenshot,
+            "view_front": lambda: self.view3d.look("front"),
+            "view_side": lambda: self.view3d.look("side"),
+            "view_top": lambda: self.view3d.look("top"),
+            "view_free": lambda: self.view3d.look("free"),
+            "latency": self.latency.setVisible,
+            "fullscreen": self._set_fullscreen,
+            "help": self._show_help,
+            "quit": self.close,
+        }.items():
+            self.actions_[name].triggered.connect(slot)
+        self.picture.double_clicked.connect(self.actions_["fullscreen"].trigger)
+
+    # Beginning and end
+
+    def start(self) -> None:
+        """Starts the session; the window is there before the first picture is."""
+        self._timer.start()
+        self.session.start()
+        self.sources.look()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        event.accept()
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.stop()
+        self._save()
+        # Gone at once for the user, however long the camera's driver takes to let go.
+        self.hide()
+        self.bridge.close()
+        self.session.stop(_STOP_S)
+        QApplication.quit()
+
+    def _restore(self, options: AppOptions) -> None:
+        stored = self._settings
+        self.resize(*(options.size or (1280, 720)))
+        if options.size is None and stored.geometry is not None:
+            self.restoreGeometry(stored.geometry)
+        if stored.splitter is not None:
+            self.splitter.restoreState(stored.splitter)
+        self.actions_["latency"].setChecked(stored.latency)
+        self.latency.setVisible(stored.latency)
+        mirror = stored.mirror if options.mirror is None else options.mirror
+        self.actions_["mirror"].setChecked(mirror)
+        self._set_mirror(mirror)
+        if stored.camera is not None:
+            self.view3d.restore_camera(stored.camera)
+        if self.view3d.scene is None:
+            for name in ("view_front", "view_side", "view_top", "view_free"):
+                self.actions_[name].setEnabled(False)
+
+    def _save(self) -> None:
+        self._settings.save(
+            geometry=None if self.isFullScreen() else self.saveGeometry(),
+            splitter=self.splitter.saveState(),
+            latency=self.actions_["latency"].isChecked(),
+            mirror=self.picture.mirror,
+            theme=self._theme_choice,
+            camera=self.view3d.camera_state(),
+        )
+
+    # From the session
+
+    def _on_ready(self) -> None:
+        result = self.bridge.take()
+        try:
+            if result is not None and not self._closed:
+                self._show(result)
+        finally:
+            self.bridge.done()
+
+    def _show(self, result: Result) -> None:
+        self.picture.show_result(result)
+        self.view3d.show_result(result)
+        if self._notices.frame(result.frame):
+            self.banner.show_notice(self._notices.current)
+
+    def _on_event(self, event: Event) -> None:
+        self._notices.add(event)
+        self.banner.show_notice(self._notices.current)
+        if event.origin == "capture" and self.picture.result is None and event.level == "error":
+            self.picture.set_hint("No picture yet. Choose another source above, or open a file.")
+
+    def _on_fault(self, message: str) -> None:
+        self._on_event(Event("ui", "error", "exception", message))
+
+    def _dismiss(self) -> None:
+        self._notices.dismiss()
+        self.banner.show_notice(self._notices.current)
+
+    def refresh(self) -> None:
+        """Brings everything that is not the picture up to date; a few times a second."""
+        stats, paused = self.session.stats(), self.session.paused
+        result = self.picture.result
+        age = None if result is None else (now_ns() - result.frame.timeline.start_ns) / 1e6
+        self.status.set_stats(stats, self.session.model, age, paused)
+        if self.latency.isVisible():
+            self.latency.set_stats(stats)
+        self.sources.set_current(self.session.source)
+        self.models.set_models(self.session.models, self.session.model)
+        self._show_paused(paused)
+
+    # From the user
+
+    def open_source(self, source: str) -> None:
+        self._notices.source_chosen()
+        self.banner.show_notice(self._notices.current)
+        self.sources.set_current(source)
+        self.session.open(source)
+
+    def _choose_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open", self._settings.folder, _FILES)
+        if path:
+            self._settings.folder = str(Path(path).parent)
+            self.open_source(path)
+
+    def _set_paused(self, paused: bool) -> None:
+        (self.session.pause if paused else self.session.resume)()
+        self._show_paused(paused)
+
+    def _show_paused(self, paused: bool) -> None:
+        action = self.actions_["pause"]
+        action.setChecked(paused)
+        action.setText("Go on" if paused else "Pause")
+        action.setToolTip(f"{action.text()} (Space)")
+        action.setIcon(self._pause_icons[paused])
+
+    def _step(self) -> None:
+        if not self.session.paused:
+            self.session.pause()
+        self.session.step()
+        self._show_paused(True)
+
+    def _set_mirror(self, on: bool) -> None:
+        self.picture.set_mirror(on)
+        self.view3d.set_mirror(on)
+        self._mirrored.setVisible(on)
+
+    def _set_heat(self, joint: int | None) -> None:
+        self.session.want_heatmaps = joint is not None
+        self.picture.set_heat_joint(joint)
+
+    def _screenshot(self) -> None:
+        self.toast.hide()
+        self._saver.save(screenshot.image_of(self))
+
+    def _set_fullscreen(self, on: bool) -> None:
+        if on:
+            self.showFullScreen()
+        else:
+            self.showNormal()
+
+    def _show_help(self) -> None:
+        if self._help is not None:
+            self._help.close()
+            return
+        self._help = HelpSheet(self.actions_.groups(), self._theme, self)
+        self._help.destroyed.connect(self._forget_help)
+        self._help.show()
+
+    def _forget_help(self) -> None:
+        self._help = None
+
+    def set_theme(self, choice: str) -> None:
+        """One of `theme.CHOICES`."""
+        self._theme_choice = choice
+        self._theme = theme.choose(choice, self._system_theme)
+        self._apply_theme()
+
+    def _apply_theme(self) -> None:
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, self._theme)
+        self.actions_.set_theme(self._theme)
+        self._pause_icons = {
+            paused: icons.icon(name, self._theme.text, self._theme.accent)
+            for paused, name in ((False, "pause"), (True, "play"))
+        }
+        self._menu_button.setIcon(icons.icon("menu", self._theme.text))
+        for part in (self.picture, self.view3d, self.latency, self.sources, self.models, self.heat):
+            part.set_theme(self._theme)
+        self._legend.setText(_legend(self._theme))
+        self._show_paused(self.session.paused)
+
+    # Files dropped on the window
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            event.acceptProposedAction()
+            self.open_source(files[0])
+
+
+def _pane(title: str, view: QWidget, extras: list[QWidget]) -> QWidget:
+    """A view below a narrow header."""
+    header = QFrame(objectName="header")
+    header.setFixedHeight(34)
+    row = QHBoxLayout(header)
+    row.setContentsMargins(16, 0, 8, 0)
+    row.setSpacing(2)
+    label = QLabel(title, objectName="title")
+    label.setFont(theme.font(9.5))
+    row.addWidget(label)
+    row.addStretch(1)
+    for extra in extras:
+        row.addWidget(extra)
+    pane = QWidget()
+    pane.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
+    layout = QVBoxLayout(pane)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    layout.addWidget(header)
+    layout.addWidget(view, 1)
+    return pane
+
+
+def _legend(colours: theme.Theme) -> str:
+    """Which colour is which side, the person's own."""
+    parts = [
+        f"<span style='color:rgb{palette.SIDES[side]}'>&#9632;</span>&nbsp;"
+        f"<span style='color:{colours.muted}'>{side}</span>"
+        for side in ("left", "right")
+    ]
+    own = f"<span style='color:{colours.muted}'>the person's own</span>"
+    return "&nbsp;&nbsp;&nbsp;".join([own, *parts]) + "&nbsp;&nbsp;"
+

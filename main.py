@@ -1,0 +1,8 @@
+"""Starts livepose from a checkout: ``python main.py`` is ``livepose``."""
+
+import sys
+
+from livepose.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Packaging: version ranges here, the exact versions that are tested in constraints.txt."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+version = next(
+    line.split('"')[1]
+    for line in Path("livepose/__init__.py").read_text().splitlines()
+    if line.startswith("__version__")
+)
+
+setup(
+    name="livepose",
+    version=version,
+    description="Real-time webcam pose demo: DSNT network, 2D and 3D views, every stage timed",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="GPL-3.0-or-later",
+    python_requires=">=3.10",
+    # The clip and the weights lie beside the package in a checkout, and inside it once installed.
+    packages=[*find_packages(include=["livepose", "livepose.*"]), "livepose.assets", "livepose.weights"],
+    package_dir={"livepose.assets": "assets", "livepose.weights": "weights"},
+    package_data={
+        "livepose.assets": ["*.mp4", "*.npz"],
+        "livepose.weights": ["*.safetensors", "*.json"],
+        "livepose.train": ["configs/*.toml"],
+    },
+    install_requires=[
+        "numpy>=1.26,<3",
+        "opencv-python>=4.8,<6",
+        "PyQt5>=5.15.9,<6",
+        "safetensors>=0.4.3,<1",
+        "scipy>=1.11,<2",
+        "tomli>=2; python_version < '3.11'",
+        "torch>=2.4,<3",
+        "tqdm>=4.66,<5",
+        "vispy>=0.14.3,<1",
+    ],
+    extras_require={
+        "test": ["dsntnn>=0.5.3,<1", "hypothesis>=6.100", "onnx>=1.16", "onnxruntime>=1.18", "pytest>=8"],
+        "dev": ["mypy>=1.11", "ruff>=0.6"],
+    },
+    entry_points={"console_scripts": ["livepose = livepose.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: GNU General Public License v3 or later (GPLv3+)",
+        "Programming Language :: Python :: 3",
+        "Environment :: X11 Applications :: Qt",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)

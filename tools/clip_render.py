@@ -1,0 +1,307 @@
+"""Draws the bundled clip with OpenGL: a room with one window, the person, soft shadows.
+
+Runs without screen or graphics card (EGL; Mesa's software renderer does). World axes: x to the
+right of the picture, y up, z towards the camera, metres; the floor is y = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import moderngl
+import numpy as np
+
+SUPERSAMPLING = 2
+LIGHTS = 16  # points of the window that the light comes from, each with a shadow map
+SHADOW_SIZE = 1024
+NEAR, FAR = 0.5, 12.0
+
+_VERTEX = """
+#version 330
+uniform mat4 clip_from_world;
+in vec3 position; in vec3 normal; in vec2 uv;
+out vec3 world; out vec3 facing; out vec2 st;
+void main() {
+    world = position; facing = normal; st = uv;
+    gl_Position = clip_from_world * vec4(position, 1.0);
+}
+"""
+
+_SHADOW_FRAGMENT = """
+#version 330
+uniform sampler2D picture;
+in vec2 st;
+void main() { if (texture(picture, st).a < 0.5) discard; }
+"""
+
+# Direct and indirect light go to separate targets: corners darken (occlusion) the latter only.
+_FRAGMENT = """
+#version 330
+const int LIGHTS = %d;
+uniform sampler2D picture;
+uniform sampler2DShadow shadows;
+uniform mat4 light_from_world[LIGHTS];
+uniform vec3 light, light_colour, eye;
+uniform float gloss;
+in vec3 world; in vec3 facing; in vec2 st;
+layout(location = 0) out vec4 direct;
+layout(location = 1) out vec4 indirect;
+void main() {
+    vec4 texel = texture(picture, st);
+    if (texel.a < 0.5) discard;
+    vec3 albedo = pow(texel.rgb, vec3(2.2));
+    vec3 n = normalize(facing), view = normalize(eye - world);
+    if (dot(n, view) < -0.2) n = -n;
+    vec3 to_light = light - world;
+    float falloff = 12.0 / dot(to_light, to_light);
+    to_light = normalize(to_light);
+    float lit = 0.0;
+    for (int i = 0; i < LIGHTS; i++) {
+        vec4 p = light_from_world[i] * vec4(world + n * 0.008, 1.0);
+        vec3 q = p.xyz / p.w * 0.5 + 0.5;
+        if (any(lessThan(q.xy, vec2(0.002))) || any(greaterThan(q.xy, vec2(0.998)))) { lit += 1.0; continue; }
+        vec2 tile = vec2(i %% 4, i / 4);
+        lit += texture(shadows, vec3((tile + q.xy) / 4.0, q.z - 0.0006));
+    }
+    lit /= float(LIGHTS);
+    float lambert = max(dot(n, to_light), 0.0);
+    vec3 half_way = normalize(to_light + view);
+    float shine = gloss * pow(max(dot(n, half_way), 0.0), 24.0);
+    direct = vec4((albedo * lambert + shine * step(0.0, dot(n, to_light))) * lit * falloff * light_colour, 1.0);
+    // The sky's share from above and the side, the floor's warm bounce from below, a dim front fill.
+    vec3 around = mix(vec3(0.24, 0.20, 0.17), vec3(0.33, 0.35, 0.38), n.y * 0.5 + 0.5);
+    around += 0.14 * max(dot(n, view), 0.0) + 0.10 * max(dot(n, to_light), 0.0);
+    indirect = vec4(albedo * around, 1.0);
+}
+"""
+
+_SCREEN_VERTEX = """
+#version 330
+out vec2 st;
+void main() {
+    st = vec2((gl_VertexID << 1) & 2, gl_VertexID & 2);
+    gl_Position = vec4(st * 2.0 - 1.0, 0.0, 1.0);
+}
+"""
+
+# Ambient occlusion in screen space: the share of points about a surface point (on its outer side)
+# that lie behind what the camera sees.
+_OCCLUSION_FRAGMENT = """
+#version 330
+uniform sampler2D depth;
+uniform vec2 half_angle;
+uniform float near, far;
+uniform vec3 points[32];
+in vec2 st;
+out float open;
+float distance_at(vec2 at) {
+    float d = textureLod(depth, at, 0.0).r * 2.0 - 1.0;
+    return 2.0 * near * far / (far + near - d * (far - near));
+}
+vec3 place(vec2 at) { return vec3((at * 2.0 - 1.0) * half_angle, -1.0) * distance_at(at); }
+void main() {
+    vec2 pixel = 1.0 / vec2(textureSize(depth, 0));
+    vec3 p = place(st);
+    vec3 l = p - place(st - vec2(pixel.x, 0)), r = place(st + vec2(pixel.x, 0)) - p;
+    vec3 b = p - place(st - vec2(0, pixel.y)), t = place(st + vec2(0, pixel.y)) - p;
+    vec3 n = normalize(cross(abs(l.z) < abs(r.z) ? l : r, abs(b.z) < abs(t.z) ? b : t));
+    float hidden = 0.0;
+    for (int i = 0; i < 32; i++) {
+        vec3 q = points[i];
+        q = p + (dot(q, n) < 0.0 ? -q : q) * 0.22 + n * 0.004;
+        vec2 at = q.xy / -q.z / half_angle * 0.5 + 0.5;
+        float gap = -q.z - distance_at(at);
+        hidden += gap > 0.006 ? 1.0 - smoothstep(0.15, 0.4, gap) : 0.0;
+    }
+    open = 1.0 - hidden / 32.0;
+}
+"""
+
+_COMPOSE_FRAGMENT = """
+#version 330
+uniform sampler2D direct, indirect, open;
+in vec2 st;
+out vec4 colour;
+void main() {
+    vec2 pixel = 1.0 / vec2(textureSize(open, 0));
+    float o = 0.0;
+    for (int y = -1; y <= 1; y++) for (int x = -1; x <= 1; x++) o += texture(open, st + vec2(x, y) * pixel).r / 9.0;
+    vec3 c = texture(direct, st).rgb + texture(indirect, st).rgb * pow(o, 1.4);
+    c = c * (1.0 + c * 0.12) / (0.55 + c);  // a soft shoulder, as cameras have
+    colour = vec4(pow(clamp(c, 0.0, 1.0), vec3(1.0 / 2.2)), 1.0);
+}
+"""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera at `position`, turned down by `pitch` radians."""
+
+    position: np.ndarray
+    pitch: float
+    focal: float
+    width: int
+    height: int
+
+    def to_camera(self, world: np.ndarray) -> np.ndarray:
+        """World positions (..., 3) -> camera axes: x right, y down, z away."""
+        c, s = np.cos(self.pitch), np.sin(self.pitch)
+        turn = np.array([[1, 0, 0], [0, -c, s], [0, -s, -c]])
+        return (world - self.position) @ turn.T
+
+    def project(self, world: np.ndarray) -> np.ndarray:
+        """World positions (..., 3) -> pixels (..., 2); (0, 0) is the top-left pixel's centre."""
+        p = self.to_camera(world)
+        middle = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
+        return p[..., :2] / p[..., 2:] * self.focal + middle
+
+    def matrix(self) -> np.ndarray:
+        """(4, 4) clip space from world."""
+        axes = np.eye(4)
+        axes[:3, :3] = self.to_camera(self.position + np.eye(3)).T
+        axes[1:3] *= -1  # OpenGL: y up, z towards the camera
+        move = np.eye(4)
+        move[:3, 3] = -self.position
+        return _perspective(self.half_angle) @ axes @ move
+
+    @property
+    def half_angle(self) -> tuple[float, float]:
+        """Tangents of half the angles of view."""
+        return self.width / 2 / self.focal, self.height / 2 / self.focal
+
+
+def _perspective(half_angle: tuple[float, float], near: float = NEAR, far: float = FAR):
+    out = np.zeros((4, 4))
+    out[0, 0], out[1, 1] = 1 / half_angle[0], 1 / half_angle[1]
+    out[2, 2], out[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
+    out[3, 2] = -1
+    return out
+
+
+def _look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
+    back = (eye - target) / np.linalg.norm(eye - target)
+    right = np.cross([0, 1, 0], back)
+    right /= np.linalg.norm(right)
+    out = np.eye(4)
+    out[:3, :3] = np.stack([right, np.cross(back, right), back])
+    out[:3, 3] = -out[:3, :3] @ eye
+    return out
+
+
+def _bytes(matrix: np.ndarray) -> bytes:
+    return np.swapaxes(matrix, -1, -2).astype("f4").tobytes()
+
+
+class Renderer:
+    """Keeps meshes and their textures; `draw` gives a picture and its depth."""
+
+    def __init__(self, camera: Camera, light: np.ndarray, target: np.ndarray) -> None:
+        """light: middle of the window (1.2 m x 1.4 m); target: what the shadow maps centre on."""
+        self.camera = camera
+        self.ctx = ctx = moderngl.create_context(standalone=True, backend="egl")
+        ctx.enable(moderngl.DEPTH_TEST)
+        self._size = size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
+        self._shade = ctx.program(_VERTEX, _FRAGMENT % LIGHTS)
+        self._cast = ctx.program(_VERTEX, _SHADOW_FRAGMENT)
+        self._occlude = ctx.program(_SCREEN_VERTEX, _OCCLUSION_FRAGMENT)
+        self._compose = ctx.program(_SCREEN_VERTEX, _COMPOSE_FRAGMENT)
+        self._shadows = ctx.depth_texture((4 * SHADOW_SIZE, LIGHTS // 4 * SHADOW_SIZE))
+        self._shadows.compare_func = "<="
+        self._shadow_target = ctx.framebuffer(depth_attachment=self._shadows)
+        self._direct, self._indirect = (ctx.texture(size, 4, dtype="f2") for _ in range(2))
+        self._depth = ctx.depth_texture(size)
+        self._depth.compare_func = ""
+        self._target = ctx.framebuffer([self._direct, self._indirect], self._depth)
+        self._open = ctx.texture((size[0] // 2, size[1] // 2), 1, dtype="f1")
+        self._open_target = ctx.framebuffer([self._open])
+        self._picture_target = ctx.framebuffer([ctx.texture(size, 3)])
+        self._meshes: dict[str, tuple] = {}
+
+        rng = np.random.default_rng(7)
+        ball = rng.normal(size=(32, 3))
+        ball *= (rng.uniform(0.05, 1, (32, 1)) ** 0.8) / np.linalg.norm(ball, axis=1, keepdims=True)
+        self._occlude["points"].write(ball.astype("f4").tobytes())
+        self._occlude["half_angle"].value = camera.half_angle
+        self._occlude["near"].value, self._occlude["far"].value = NEAR, FAR
+
+        aside = np.cross([0, 1, 0], light - target)
+        aside /= np.linalg.norm(aside)
+        shuffled = rng.permutation(LIGHTS)  # a stratified sample of the window
+        self._lights = []
+        for i in range(LIGHTS):
+            u, v = (i % 4 + 0.5) / 4 - 0.5, (shuffled[i] // 4 + rng.uniform()) / 4 - 0.5
+            point = light + aside * 1.2 * u + np.array([0, 1.4 * v, 0])
+            self._lights.append(_perspective((0.8, 0.8), 1, 9) @ _look_at(point, target))
+        self._shade["light_from_world"].write(_bytes(np.stack(self._lights)))
+        self._shade["light"].value = tuple(light)
+        self._shade["light_colour"].value = (1.75, 1.66, 1.52)
+        self._shade["eye"].value = tuple(camera.position)
+        self._shade["shadows"].value = 1
+
+    def add(
+        self, name: str, uv: np.ndarray, faces: np.ndarray, texture: np.ndarray, gloss: float = 0.0
+    ) -> None:
+        """A mesh with a texture (H, W, 4) of bytes; `draw` is told where its vertices are."""
+        ctx = self.ctx
+        height, width = texture.shape[:2]
+        picture = ctx.texture((width, height), 4, np.ascontiguousarray(texture).tobytes())
+        picture.build_mipmaps()
+        picture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        picture.anisotropy = 8.0
+        place = ctx.buffer(reserve=len(uv) * 24)
+        layout = [
+            (place, "3f 3f", "position", "normal"),
+            (ctx.buffer(uv.astype("f4").tobytes()), "2f", "uv"),
+        ]
+        index = ctx.buffer(faces.astype("i4").tobytes())
+        arrays = tuple(
+            ctx.vertex_array(program, layout, index, skip_errors=True)
+            for program in (self._shade, self._cast)
+        )
+        self._meshes[name] = (place, picture, gloss, *arrays)
+
+    def place(self, name: str, vertices: np.ndarray, normals: np.ndarray) -> None:
+        self._meshes[name][0].write(np.hstack([vertices, normals]).astype("f4").tobytes())
+
+    def draw(self) -> tuple[np.ndarray, np.ndarray]:
+        """The picture (H, W, 3) of RGB bytes and the distance (H, W) along the camera's z."""
+        ctx, size = self.ctx, self._size
+        self._shadow_target.use()
+        self._shadow_target.clear(depth=1.0)
+        for i, light in enumerate(self._lights):
+            ctx.viewport = (i % 4 * SHADOW_SIZE, i // 4 * SHADOW_SIZE, SHADOW_SIZE, SHADOW_SIZE)
+            self._cast["clip_from_world"].write(_bytes(light))
+            for _, picture, _, _, cast in self._meshes.values():
+                picture.use(0)
+                cast.render()
+        self._target.use()
+        ctx.viewport = (0, 0, *size)
+        self._target.clear(depth=1.0)
+        self._shadows.use(1)
+        self._shade["clip_from_world"].write(_bytes(self.camera.matrix()))
+        for _, picture, gloss, shade, _ in self._meshes.values():
+            picture.use(0)
+            self._shade["gloss"].value = gloss
+            shade.render()
+        ctx.disable(moderngl.DEPTH_TEST)
+        self._screen(self._occlude, self._open_target, depth=self._depth)
+        inputs = dict(direct=self._direct, indirect=self._indirect, open=self._open)
+        self._screen(self._compose, self._picture_target, **inputs)
+        ctx.enable(moderngl.DEPTH_TEST)
+
+        s = SUPERSAMPLING
+        data = self._picture_target.read(components=3)
+        image = np.frombuffer(data, np.uint8).reshape(size[1] // s, s, size[0] // s, s, 3)[::-1]
+        # Averages light, not bytes: thin bright things keep their weight.
+        light = (image[:, ::-1].astype(np.float32) / 255) ** 2.2
+        image = np.round(light.mean((1, 3)) ** (1 / 2.2) * 255).astype(np.uint8)
+        depth = np.frombuffer(self._depth.read(), "f4").reshape(size[1], size[0])[::-1]
+        depth = depth.reshape(size[1] // s, s, size[0] // s, s).min((1, 3)) * 2 - 1
+        return image, 2 * NEAR * FAR / (FAR + NEAR - depth * (FAR - NEAR))
+
+    def _screen(self, program, target, **textures) -> None:
+        target.use()
+        for unit, (name, texture) in enumerate(textures.items()):
+            texture.use(unit)
+            program[name].value = unit
+        self.ctx.vertex_array(program, []).render(vertices=3)

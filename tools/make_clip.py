@@ -1,0 +1,162 @@
+"""Makes the bundled clip: a clothed person in a room, with known 2D and 3D joints.
+
+    pip install torch==2.13.0 anny==0.6.2 moderngl==5.13.0 scipy==1.17.1 opencv-python numpy
+    apt-get install ffmpeg libegl1 libgl1-mesa-dri
+    python tools/make_clip.py --assets ../shared/data/assets/makehuman.zip --out assets/
+
+Nothing is downloaded when it runs, no graphics card or screen is needed, and every run gives the
+same frames (bytes may differ between versions of Mesa or x264). It takes about a quarter of an
+hour on two cores; `--frames 12 --preview sheet.png` shows the motion in a minute.
+
+The clip is assets/clip.mp4, and the joints are in assets/clip.truth.npz:
+    joints (F, 22, 2) float32: pixels, (0, 0) the centre of the top-left pixel.
+    xyz (F, 22, 3) float32: metres about the pelvis, camera axes (x right, y down, z away).
+    visible (F, 22) bool: in the picture and not hidden by another part of the body.
+    fps: pictures a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+TOOLS = Path(__file__).resolve().parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent)]
+
+from clip_body import Person, load_person, skin  # noqa: E402
+from clip_motion import SECONDS, pose, tracks  # noqa: E402
+from clip_render import Camera, Renderer  # noqa: E402
+from clip_room import things  # noqa: E402
+
+from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS, side  # noqa: E402
+
+FPS = 30
+LARGEST = 2_700_000  # bytes of clip.mp4
+CAMERA = Camera(np.array([0.0, 1.15, 3.6]), np.radians(1.7), 1100.0, 1280, 720)
+WINDOW = np.array([-2.55, 1.95, 1.9])
+GLOSS = {"body": 0.03, "eyes": 0.3, "shoes05": 0.03}
+# A joint lies this deep (metres) in the body: what is nearer to the camera by more hides it.
+DEPTH = dict(
+    nose=0.03, eye=0.025, ear=0.03, shoulder=0.13, elbow=0.08, wrist=0.06, hip=0.17, knee=0.11,
+    ankle=0.10, head_top=0.12, neck=0.15, head=0.16, spine=0.19, pelvis=0.20,
+)  # fmt: skip
+
+
+class Scene:
+    """The person in the room, ready to be drawn in any pose."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.renderer = Renderer(CAMERA, WINDOW, target=np.array([0, 0.9, 0]))
+        for thing in things():
+            self.renderer.add(thing.name, thing.uv, thing.faces, thing.texture, thing.gloss)
+            self.renderer.place(thing.name, thing.vertices, thing.normals)
+        for part in person.parts:
+            gloss = GLOSS.get(part.name, 0.0)
+            self.renderer.add(part.name, part.uv, part.faces, part.texture, gloss)
+        # The motion puts the soles of the rest pose on the floor.
+        self.floor = min(part.vertices[:, 1].min() for part in person.parts)
+
+    def draw(self, channels: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The picture (H, W, 3) BGR, joints in world axes (22, 3), which are visible (22)."""
+        turns, root = pose(self.person, channels)
+        transforms = self.person.transforms(turns, root - [0, self.floor, 0])
+        turning = transforms.copy()
+        turning[:, :, 3] = 0
+        lowest = np.inf
+        for part in self.person.parts:
+            vertices = skin(part.vertices, part.weights, transforms)
+            lowest = min(lowest, vertices[:, 1].min())
+            normals = skin(part.normals, part.weights, turning)
+            self.renderer.place(part.name, vertices, normals)
+        if abs(lowest) > 0.006:
+            raise RuntimeError(f"the lowest foot is {lowest * 1000:.1f} mm off the floor")
+        picture, distance = self.renderer.draw()
+        joints = self.person.joints(transforms)
+        return picture[..., ::-1], joints, visible(joints, distance)
+
+
+def visible(joints: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Which joints (22, 3, world axes) are in the picture and have nothing far in front."""
+    at = np.round(CAMERA.project(joints)).astype(int)
+    inside = (at >= 0).all(1) & (at < (CAMERA.width, CAMERA.height)).all(1)
+    x, y = np.clip(at, 0, (CAMERA.width - 1, CAMERA.height - 1)).T
+    depth = np.array([DEPTH.get(name) or DEPTH[name.split("_", 1)[1]] for name in JOINTS])
+    return inside & (CAMERA.to_camera(joints)[:, 2] - distance[y, x] < depth)
+
+
+def overlay(picture: np.ndarray, joints: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The picture with the skeleton: left red, right green; hidden joints are hollow."""
+    colours = {"left": (60, 60, 255), "right": (60, 220, 60), "middle": (255, 160, 60)}
+    out = np.ascontiguousarray(picture)
+    place = [tuple(int(round(k * 16)) for k in joint) for joint in joints]
+    for a, b in BONES + FACE_BONES:
+        name = b if side(a) == "middle" else a
+        ends = place[INDEX[a]], place[INDEX[b]]
+        cv2.line(out, *ends, colours[side(name)], 2, cv2.LINE_AA, shift=4)
+    for k, name in enumerate(JOINTS):
+        cv2.circle(out, place[k], 4 * 16, colours[side(name)], -1 if seen[k] else 1, cv2.LINE_AA, 4)
+    return out
+
+
+def encode(pictures: list[np.ndarray], path: Path, crf: int) -> None:
+    """H.264 that every player and browser takes."""
+    height, width = pictures[0].shape[:2]
+    source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", str(FPS)]
+    # Colours are converted and labelled as BT.709, as players expect of HD.
+    colour = ["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"]
+    for name in ("-colorspace", "-color_primaries", "-color_trc"):
+        colour += [name, "bt709"]
+    codec = ["-c:v", "libx264", "-preset", "veryslow", "-crf", str(crf), "-g", str(FPS * 4)]
+    flags = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart"]
+    command = ["ffmpeg", "-y", "-loglevel", "error", *source, "-i", "-", *colour, *codec, *flags]
+    data = b"".join(np.ascontiguousarray(picture).tobytes() for picture in pictures)
+    subprocess.run([*command, str(path)], input=data, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--assets", type=Path, required=True, help="makehuman.zip")
+    parser.add_argument("--out", type=Path, help="folder for clip.mp4 and clip.truth.npz")
+    parser.add_argument("--frames", type=int, default=round(SECONDS * FPS), help="frames of a loop")
+    parser.add_argument("--preview", type=Path, help="a sheet of frames with their joints (PNG)")
+    args = parser.parse_args()
+
+    scene = Scene(load_person(args.assets))
+    channels = tracks(args.frames)
+    pictures, world, seen = [], [], []
+    for f in range(args.frames):
+        picture, joints, visible_now = scene.draw({name: v[f] for name, v in channels.items()})
+        pictures.append(picture)
+        world.append(joints)
+        seen.append(visible_now)
+        print(f"\rframe {f + 1} of {args.frames}", end="", flush=True)
+    print()
+    joints = CAMERA.project(np.stack(world)).astype(np.float32)
+    if args.preview:
+        shown = np.linspace(0, args.frames, min(args.frames, 12), endpoint=False).astype(int)
+        tiles = [overlay(pictures[f], joints[f], seen[f])[:, 320:960] for f in shown]
+        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 4)
+        rows = [np.hstack(tiles[k : k + 4]) for k in range(0, len(tiles), 4)]
+        cv2.imwrite(str(args.preview), np.vstack(rows))
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        camera = CAMERA.to_camera(np.stack(world))
+        xyz = (camera - camera[:, INDEX["pelvis"], None]).astype(np.float32)
+        truth = dict(joints=joints, xyz=xyz, visible=np.stack(seen), fps=np.float32(FPS))
+        np.savez_compressed(args.out / "clip.truth.npz", **truth)
+        for crf in range(18, 40):
+            encode(pictures, args.out / "clip.mp4", crf)
+            size = (args.out / "clip.mp4").stat().st_size
+            print(f"crf {crf}: {size:,} bytes")
+            if size <= LARGEST:
+                break
+
+
+if __name__ == "__main__":
+    main()

@@ -242,13 +242,13 @@ def euclidean_losses(coords: Tensor, target: Tensor) -> Tensor:
 
 
 def l1_losses(coords: Tensor, target: Tensor) -> Tensor:
-    """Sum of absolute differences over the coordinates: (..., K), (..., K) -> (...)."""
-    return _difference(coords, target).abs().sum(-1)
+    """Mean absolute difference over the coordinates: (..., K), (..., K) -> (...)."""
+    return _difference(coords, target).abs().mean(-1)
 
 
 def mse_losses(coords: Tensor, target: Tensor) -> Tensor:
-    """Squared distance (sum over the coordinates): (..., K), (..., K) -> (...)."""
-    return _difference(coords, target).square().sum(-1)
+    """Mean squared difference over the coordinates: (..., K), (..., K) -> (...)."""
+    return _difference(coords, target).square().mean(-1)
 
 
 # --------------------------------------------------------------------------- regularisers

@@ -21,13 +21,14 @@ import numpy as np
 import torch
 from scipy.interpolate import LinearNDInterpolator
 from scipy.sparse import coo_array
+from scipy.spatial import cKDTree
 
 from livepose.skeleton import JOINTS
 
 BASE_VERTICES = 19_158
 PHENOTYPE = dict(gender=1.0, age=0.66, muscle=0.5, weight=0.48, height=0.5, proportions=0.62)
 SUIT, SHOES, HAIR = "clothes/male_casualsuit04", "clothes/shoes05", "hair/short02"
-DRAPE = {SUIT: 8}  # rounds of smoothing
+DRAPE, EASE = 8, 0.009  # rounds of smoothing the top, and its least distance from the skin
 WAIST = 0.1  # height in the rest pose; trousers stay as they are
 SKIN = "skins/textures/young_lightskinned_male_diffuse3.jpg"
 FACE = dict(mouthSmileLeft=0.35, mouthSmileRight=0.35)
@@ -153,16 +154,23 @@ def _part(name, vertices, weights, polygons, uv, uv_polygons, texture) -> Part:
     return Part(name, vertices[v], normals[v], flipped, weights[v], faces, texture)
 
 
-def _draped(vertices: np.ndarray, polygons: np.ndarray, rounds: int) -> np.ndarray:
-    """Evens out a top that clings too closely; its hems stay where they are."""
+def _draped(
+    vertices: np.ndarray, polygons: np.ndarray, body: np.ndarray, normals: np.ndarray
+) -> np.ndarray:
+    """Evens out a top that clings too closely, but not into the body; its hems stay as they are."""
     pairs = np.sort(np.concatenate([polygons[:, [k, (k + 1) % 4]] for k in range(4)]), axis=1)
     pairs, uses = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0, return_counts=True)
     n = len(vertices)
     links = coo_array((np.ones(2 * len(pairs)), (pairs.ravel(), pairs[:, ::-1].ravel())), (n, n))
     count = np.maximum(links.sum(1), 1)[:, None]
     free = ~np.isin(np.arange(n), pairs[uses == 1])[:, None] & (vertices[:, 1:2] > WAIST)
-    for _ in range(rounds):
+    skin_only = np.flatnonzero((normals != 0).any(1))
+    tree = cKDTree(body[skin_only])
+    for _ in range(DRAPE):
         vertices = np.where(free, 0.5 * vertices + 0.5 * (links @ vertices) / count, vertices)
+        near = skin_only[tree.query(vertices)[1]]
+        outside = ((vertices - body[near]) * normals[near]).sum(1, keepdims=True)
+        vertices = vertices + np.where(free, np.maximum(EASE - outside, 0), 0) * normals[near]
     return vertices
 
 
@@ -195,7 +203,12 @@ class _Assets:
         return np.array(uv), table[..., 0], table[..., 1]
 
     def garment(
-        self, folder: str, base: np.ndarray, base_weights: np.ndarray, texture: np.ndarray
+        self,
+        folder: str,
+        base: np.ndarray,
+        base_normals: np.ndarray,
+        base_weights: np.ndarray,
+        texture: np.ndarray,
     ) -> tuple[Part, np.ndarray]:
         """A garment put on the body at rest, and the body's vertices that it hides.
 
@@ -229,7 +242,8 @@ class _Assets:
         kept /= kept.sum(1, keepdims=True)
         weights = np.einsum("vk,vkb->vb", kept, base_weights[corners])
         uv, polygons, uv_polygons = self.obj(f"{folder}/{name}.obj")
-        vertices = _draped(vertices, polygons, DRAPE.get(folder, 0))
+        if folder == SUIT:
+            vertices = _draped(vertices, polygons, base, base_normals)
         return _part(name, vertices, weights, polygons, uv, uv_polygons, texture), hidden
 
 
@@ -251,6 +265,9 @@ def load_person(assets_path: Path) -> Person:
     rows = np.arange(BASE_VERTICES)[:, None]
     np.add.at(weights, (rows, model.vertex_bone_indices.numpy()), model.vertex_bone_weights.numpy())
 
+    polygons = model.faces.numpy()
+    triangles = np.concatenate([polygons[:, [0, 1, 2]], polygons[:, [0, 2, 3]]])
+    normals = vertex_normals(base, triangles)
     hidden = np.zeros(BASE_VERTICES, bool)
     parts = []
     for folder, texture in (
@@ -258,19 +275,18 @@ def load_person(assets_path: Path) -> Person:
         (SHOES, assets.picture(f"{SHOES}/shoes05_diffuse.png")),
         (HAIR, _tinted(assets.picture(f"{HAIR}/short02_diffuse.png"), HAIR_RGB)),
     ):
-        part, covers = assets.garment(folder, base, weights, texture)
+        part, covers = assets.garment(folder, base, normals, weights, texture)
         parts.append(_stiff(part, model.bone_labels, heads) if folder == SHOES else part)
         hidden |= covers
 
-    polygons, uv = model.faces.numpy(), model.texture_coordinates.numpy()
+    uv = model.texture_coordinates.numpy()
     uv_polygons = model.face_texture_coordinate_indices.numpy()
     eyes = (polygons >= FIRST_EYE_VERTEX).all(1)
     # Some skin stays inside the openings of sleeves and collar, a little thinner than it was.
     covered = hidden.copy()
     hidden[polygons[~hidden[polygons].all(1)]] = False
     body = ~eyes & ~hidden[polygons].all(1)
-    triangles = np.concatenate([polygons[:, [0, 1, 2]], polygons[:, [0, 2, 3]]])
-    thin = base - 0.016 * (covered & ~hidden)[:, None] * vertex_normals(base, triangles)
+    thin = base - 0.016 * (covered & ~hidden)[:, None] * normals
     skin_texture = assets.picture(SKIN)
     _paint_brows(skin_texture, base, uv, polygons, uv_polygons)
     parts.append(_part("body", thin, weights, polygons[body], uv, uv_polygons[body], skin_texture))

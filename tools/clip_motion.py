@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 if TYPE_CHECKING:
     from clip_body import Person
 
-SECONDS = 12.5
+SECONDS = 12.9
 STANCE = 0.125  # half the distance between the ankles
 
 # Every channel, and its value in the pose that the clip begins and ends with.
@@ -29,8 +29,8 @@ STANCE = 0.125  # half the distance between the ankles
 IDLE: dict[str, float] = dict(
     turn=0, shift=0, back=0, drop=0.014, splay=8, lean=1, tilt=0, twist=0,
     head_pitch=2, head_turn=0, head_tilt=0,
-    l_raise=9, l_swing=2, l_twist=-8, l_elbow=16, l_roll=8, l_wrist=6, l_curl=12,
-    r_raise=9, r_swing=2, r_twist=-8, r_elbow=16, r_roll=8, r_wrist=6, r_curl=12,
+    l_raise=13, l_swing=2, l_twist=-8, l_elbow=16, l_roll=8, l_wrist=6, l_curl=12,
+    r_raise=13, r_swing=2, r_twist=-8, r_elbow=16, r_roll=8, r_wrist=6, r_curl=12,
     l_orbit=0, l_lift=0, l_ahead=0, l_heel=0, r_orbit=0, r_lift=0, r_ahead=0, r_heel=0,
 )  # fmt: skip
 
@@ -60,57 +60,59 @@ UP = dict(head_pitch=-8, lean=-3, drop=0.010) | _both(
     {"raise": 150, "swing": 8, "twist": 35, "elbow": 14, "roll": 0, "wrist": 0, "curl": 4}
 )
 # Tilted to the own left, the right arm over the head.
-SIDE = dict(shift=-0.05, tilt=27, head_tilt=9, r_raise=152, r_twist=30, r_elbow=42, l_raise=37, l_elbow=10)
+SIDE = dict(
+    shift=-0.05, tilt=27, head_tilt=9, r_raise=150, r_twist=30, r_elbow=42, l_raise=38, l_elbow=10,
+)  # fmt: skip
 SQUAT = dict(drop=0.33, back=0.14, lean=30, head_pitch=-14, splay=20) | _both(
     {"raise": 48, "swing": 52, "elbow": 24, "twist": 0, "roll": 0, "wrist": 0}
 )
 MARCH_L = dict(
-    l_lift=0.21, l_ahead=0.10, l_heel=14, r_swing=38, r_elbow=72, l_swing=-24, l_elbow=38,
+    l_lift=0.21, l_ahead=0.10, l_heel=14, r_swing=36, r_elbow=70, l_swing=-22, l_elbow=34,
+    l_raise=16, r_raise=16,
     shift=-0.062, tilt=-2.5, twist=6, drop=0.02, lean=3,
 )  # fmt: skip
 MARCH_R = _mirrored(MARCH_L)
-PASSING = dict(lean=2) | _both(dict(elbow=40))
+PASSING = dict(lean=2) | _both({"elbow": 40, "raise": 16})
 TURNED = dict(turn=60, l_orbit=62, r_orbit=58, head_turn=-6)
 
 # (second, what differs from IDLE). The clip is a loop: the first key follows the last.
 KEYS: tuple[tuple[float, dict[str, float]], ...] = (
     (0.0, {}),
-    (0.3, {}),
+    (0.25, {}),
     (0.85, _wave(118, -3)),
-    (1.12, _wave(88, -5)),
-    (1.40, _wave(122, -6)),
-    (1.68, _wave(88, -6)),
-    (1.96, _wave(120, -4)),
-    (2.5, {}),
-    (2.65, {}),
-    (3.35, UP),
-    (3.6, UP),
-    (4.3, {}),
+    (1.13, _wave(88, -5)),
+    (1.41, _wave(122, -6)),
+    (1.69, _wave(90, -4)),
+    (2.3, {}),
+    (2.4, {}),
+    (3.2, UP),
+    (3.45, UP),
+    (4.25, {}),
     (5.0, SIDE),
     (5.2, SIDE),
-    (5.8, {"l_raise": 14, "r_raise": 14}),
-    (6.4, _mirrored(SIDE)),
-    (6.6, _mirrored(SIDE)),
-    (7.2, {}),
-    (7.9, SQUAT),
-    (8.05, SQUAT),
-    (8.7, {}),
-    (9.0, MARCH_L),
-    (9.27, PASSING),
-    (9.54, MARCH_R),
-    (9.81, PASSING),
-    (10.08, MARCH_L),
-    (10.36, {"lean": 2, "head_turn": 6}),
+    (5.95, {"l_raise": 16, "r_raise": 16}),
+    (6.7, _mirrored(SIDE)),
+    (6.9, _mirrored(SIDE)),
+    (7.65, {}),
+    (8.4, SQUAT),
+    (8.55, SQUAT),
+    (9.2, {}),
+    (9.5, MARCH_L),
+    (9.77, PASSING),
+    (10.04, MARCH_R),
+    (10.31, PASSING),
+    (10.58, MARCH_L),
+    (10.86, {"lean": 2, "head_turn": 6}),
     # Two steps round, and two back.
-    (10.58, dict(turn=20, l_orbit=38, l_lift=0.07, shift=-0.04, head_turn=14, twist=4)),
-    (10.78, dict(turn=40, l_orbit=62, shift=0.0, head_turn=8, r_heel=8)),
-    (10.98, dict(turn=54, l_orbit=62, r_orbit=34, r_lift=0.07, shift=0.04)),
-    (11.18, TURNED),
-    (11.38, TURNED),
-    (11.58, dict(turn=40, l_orbit=62, r_orbit=22, r_lift=0.07, shift=0.04, head_turn=-16)),
-    (11.78, dict(turn=20, l_orbit=62, r_orbit=-2, head_turn=-10, l_heel=8)),
-    (11.98, dict(turn=6, l_orbit=28, l_lift=0.07, r_orbit=-2, shift=-0.04)),
-    (12.2, {}),
+    (11.08, dict(turn=20, l_orbit=38, l_lift=0.07, shift=-0.04, head_turn=14, twist=4)),
+    (11.28, dict(turn=40, l_orbit=62, shift=0.0, head_turn=8, r_heel=8)),
+    (11.48, dict(turn=54, l_orbit=62, r_orbit=34, r_lift=0.07, shift=0.04)),
+    (11.68, TURNED),
+    (11.88, TURNED),
+    (12.08, dict(turn=40, l_orbit=62, r_orbit=22, r_lift=0.07, shift=0.04, head_turn=-16)),
+    (12.28, dict(turn=20, l_orbit=62, r_orbit=-2, head_turn=-10, l_heel=8)),
+    (12.48, dict(turn=6, l_orbit=28, l_lift=0.07, r_orbit=-2, shift=-0.04)),
+    (12.7, {}),
 )
 
 

@@ -59,16 +59,17 @@ void main() {
     for (int i = 0; i < LIGHTS; i++) {
         vec4 p = light_from_world[i] * vec4(world + n * 0.008, 1.0);
         vec3 q = p.xyz / p.w * 0.5 + 0.5;
-        if (any(lessThan(q.xy, vec2(0.002))) || any(greaterThan(q.xy, vec2(0.998)))) { lit += 1.0; continue; }
         vec2 tile = vec2(i %% 4, i / 4);
-        lit += texture(shadows, vec3((tile + q.xy) / 4.0, q.z - 0.0006));
+        bool inside = all(lessThan(abs(q.xy - 0.5), vec2(0.498)));
+        lit += inside ? texture(shadows, vec3((tile + q.xy) / 4.0, q.z - 0.0006)) : 1.0;
     }
     lit /= float(LIGHTS);
     float lambert = max(dot(n, to_light), 0.0);
     vec3 half_way = normalize(to_light + view);
     float shine = gloss * pow(max(dot(n, half_way), 0.0), 24.0);
-    direct = vec4((albedo * lambert + shine * step(0.0, dot(n, to_light))) * lit * falloff * light_colour, 1.0);
-    // The sky's share from above and the side, the floor's warm bounce from below, a dim front fill.
+    vec3 reflected = albedo * lambert + shine * step(0.0, dot(n, to_light));
+    direct = vec4(reflected * lit * falloff * light_colour, 1.0);
+    // The sky's share from above, the floor's warm bounce from below, a dim front fill.
     vec3 around = mix(vec3(0.24, 0.20, 0.17), vec3(0.33, 0.35, 0.38), n.y * 0.5 + 0.5);
     around += 0.14 * max(dot(n, view), 0.0) + 0.10 * max(dot(n, to_light), 0.0);
     indirect = vec4(albedo * around, 1.0);
@@ -125,7 +126,7 @@ out vec4 colour;
 void main() {
     vec2 pixel = 1.0 / vec2(textureSize(open, 0));
     float o = 0.0;
-    for (int y = -1; y <= 1; y++) for (int x = -1; x <= 1; x++) o += texture(open, st + vec2(x, y) * pixel).r / 9.0;
+    for (int k = 0; k < 9; k++) o += texture(open, st + vec2(k % 3 - 1, k / 3 - 1) * pixel).r / 9.0;
     vec3 c = texture(direct, st).rgb + texture(indirect, st).rgb * pow(o, 1.4);
     c = c * (1.0 + c * 0.12) / (0.55 + c);  // a soft shoulder, as cameras have
     colour = vec4(pow(clamp(c, 0.0, 1.0), vec3(1.0 / 2.2)), 1.0);

@@ -43,7 +43,8 @@ def _planks(rng: np.random.Generator, colour: tuple[int, int, int], rows: int) -
     for r in range(rows):
         rows_of = slice(r * step, (r + 1) * step)
         at = int(rng.integers(size))
-        board = 0.07 * _noise(rng, (step, size), (1.2, 60)) + 0.05 * _noise(rng, (step, size), (6, 90))
+        board = 0.07 * _noise(rng, (step, size), (1.2, 60))
+        board += 0.05 * _noise(rng, (step, size), (6, 90))
         for half in range(2):
             columns = (at + half * size // 2 + np.arange(size // 2)) % size
             tone[rows_of, columns] = 1 + board[:, columns] + rng.normal(0, 0.09)
@@ -54,7 +55,8 @@ def _planks(rng: np.random.Generator, colour: tuple[int, int, int], rows: int) -
 
 
 def _plaster(rng: np.random.Generator, colour: tuple[int, int, int]) -> np.ndarray:
-    tone = 1 + 0.008 * _noise(rng, (512, 512), (1.5, 1.5)) + 0.012 * _noise(rng, (512, 512), (40, 40))
+    fine, broad = (_noise(rng, (512, 512), (sigma, sigma)) for sigma in (1.5, 40))
+    tone = 1 + 0.008 * fine + 0.012 * broad
     return _rgba(tone[..., None] * colour)
 
 
@@ -96,8 +98,7 @@ def _box(
             corners[:, v] = [lo[v], lo[v], hi[v], hi[v]]
             vertices.append(corners)
             normals.append(np.tile(np.eye(3)[axis] * sign, (4, 1)))
-            flat = corners[:, [u, v]] / scale if scale else np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
-            uv.append(flat)
+            uv.append(corners[:, [u, v]] / scale if scale else [[0, 1], [1, 1], [1, 0], [0, 0]])
     faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]]) + 4 * k for k in range(6)])
     arrays = (np.concatenate(a).astype(float) for a in (vertices, normals, uv))
     return Thing(name, *arrays, faces, texture, gloss)
@@ -125,7 +126,9 @@ def _sheet(
     return Thing(name, points, normals, np.stack([u, v], 1), faces, texture, gloss)
 
 
-def _lathe(name: str, at: tuple[float, float], profile: list[tuple[float, float]], texture) -> Thing:
+def _lathe(
+    name: str, at: tuple[float, float], profile: list[tuple[float, float]], texture: np.ndarray
+) -> Thing:
     """A body of revolution about a vertical axis; profile: (height, radius) from the bottom."""
     height, radius = np.array(profile).T
 
@@ -153,7 +156,8 @@ def _plant(rng: np.random.Generator, x: float, z: float, base: float) -> Iterato
             y = base + length * rise * (v - 0.42 * v**2.6)
             aside = width * (2 * u - 1) * np.sin(np.pi * np.clip(0.08 + 0.92 * v, 0, 1)) ** 0.7
             c, s = np.cos(turn), np.sin(turn)
-            return x + out * c - aside * s, y + 0.6 * np.abs(aside), z + 0.75 * (out * s + aside * c)
+            y = y + 0.6 * np.abs(aside)  # folded along its middle
+            return x + out * c - aside * s, y, z + 0.75 * (out * s + aside * c)
 
         yield _sheet(f"leaf{k}", (12, 4), surface, leaf, gloss=0.04)
 
@@ -198,11 +202,13 @@ def things() -> list[Thing]:
     for k in range(4):
         at = x + 0.03 + 0.345 * k
         out.append(_box(f"front{k}", (at, 0.17, z), (at + 0.32, 0.71, z + 0.012), dark_oak, 0.9))
-        out.append(_box(f"leg{k}", (x + (0.05, 1.31)[k % 2], 0, z - (0.05, 0.4)[k // 2]),
-                        (x + (0.09, 1.35)[k % 2], 0.14, z - (0.01, 0.36)[k // 2]), metal))  # fmt: skip
+        left, front = x + (0.05, 1.31)[k % 2], z - (0.01, 0.36)[k // 2]
+        out.append(_box(f"leg{k}", (left, 0, front - 0.04), (left + 0.04, 0.14, front), metal))
     at = x + 0.12
-    for k, colour in enumerate(((150, 62, 50), (52, 78, 104), (204, 176, 110), (74, 96, 74), (180, 172, 160))):
+    books = (150, 62, 50), (52, 78, 104), (204, 176, 110), (74, 96, 74), (180, 172, 160)
+    for k, colour in enumerate(books):
         wide, tall = rng.uniform(0.025, 0.05), rng.uniform(0.19, 0.27)
-        out.append(_box(f"book{k}", (at, 0.74, z - 0.3), (at + wide, 0.74 + tall, z - 0.12), _plain(*colour)))
+        end = (at + wide, 0.74 + tall, z - 0.12)
+        out.append(_box(f"book{k}", (at, 0.74, z - 0.3), end, _plain(*colour)))
         at += wide + 0.002
     return [*out, *_plant(rng, -0.85, BACK + 0.35, 0.28)]

@@ -42,7 +42,7 @@ WINDOW = np.array([-2.55, 1.95, 1.9])
 GLOSS = {"body": 0.03, "eyes": 0.3, "shoes05": 0.03}
 # A joint lies this deep (metres) in the body: what is nearer to the camera by more hides it.
 DEPTH = dict(
-    nose=0.03, eye=0.025, ear=0.03, shoulder=0.13, elbow=0.08, wrist=0.06, hip=0.17, knee=0.11,
+    nose=0.03, eye=0.025, ear=0.03, shoulder=0.13, elbow=0.08, wrist=0.06, hip=0.22, knee=0.11,
     ankle=0.10, head_top=0.12, neck=0.15, head=0.16, spine=0.19, pelvis=0.20,
 )  # fmt: skip
 

@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from livepose.capture.control import Control
+from livepose.capture.health import Health
 from livepose.capture.pacing import Pacer
 from livepose.capture.picture import to_bgr
 from livepose.capture.source import (
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 HANDOVER_S = 1.0
 # Leaving out pictures costs time too: after this long one is shown, late as it may be.
 MAX_SKIP_S = 0.1
-# Events that could come with every picture come at most this often.
-QUIET_S = 2.0
 RATE_WINDOW_S = 3.0
 FALLBACK_FPS = 30.0
 
@@ -98,12 +96,8 @@ class Session(threading.Thread):
         self._make = make
         self._predecessors: tuple[Session, ...] = ()
         self._cancelled = threading.Event()
-        self._busy: tuple[int, str] | None = None  # since when, in which call of the source
-        self._reported: tuple[int, str] | None = None  # the call already reported as a stall
-        self._trouble = False  # something was reported that a good picture recovers from
-        self._watch = threading.RLock()
+        self._health = Health(hub.options, self._emit)
         self._times: deque[int] = deque(maxlen=1000)
-        self._told: dict[str, float] = {}
         self._size: tuple[int, int] | None = None
 
     def wait_for(self, predecessors: Sequence[Session]) -> None:
@@ -122,28 +116,9 @@ class Session(threading.Thread):
         span = times[-1] - times[0] if len(times) > 1 else 0
         return (len(times) - 1) / span * 1e9 if span else 0.0
 
-    def hung_s(self) -> float:
-        """Reports a stall if the source has kept its thread waiting; returns for how long it has.
-
-        Called by the watchdog, as the thread itself is stuck inside the source.
-        """
-        with self._watch:
-            busy = self._busy
-            if busy is None or self._cancelled.is_set():
-                return 0.0
-            since, call = busy
-            options = self._hub.options
-            waited = (now_ns() - since) / 1e9
-            limit = options.stall_s + (options.open_timeout_s if call == "open" else 0.0)
-            if waited > limit and self._reported != busy:
-                self._reported, self._trouble = busy, True
-                doing = "does not open" if call == "open" else "has sent no picture"
-                self._emit(
-                    "warning", "stalled",
-                    f"{self.source_name} {doing} for {waited:.1f} s: check its cable or network, "
-                    "or choose another source.",
-                )  # fmt: skip
-            return waited - limit
+    def stalled_s(self) -> float:
+        """For how long the source has been stalled; reports it. Called by the watchdog."""
+        return -1.0 if self._cancelled.is_set() else self._health.check(self.source_name)
 
     def run(self) -> None:
         try:
@@ -199,7 +174,7 @@ class Session(threading.Thread):
     def _open(self, source: Source) -> None:
         self.state = "opening"
         self.live = source.live
-        with self._in_source("open"):
+        with self._health.inside("open"):
             source.open()
         self.live = source.live
         self.source_name = source.name
@@ -212,8 +187,7 @@ class Session(threading.Thread):
 
     def _back_off(self, reason: str, delay: float) -> None:
         self.state = "waiting"
-        with self._watch:
-            self._trouble = True
+        self._health.lost()
         self._emit("warning", "retry", f"{reason} Trying again in {delay:.2g} s.")
         self._cancelled.wait(delay)
 
@@ -244,14 +218,14 @@ class Session(threading.Thread):
                     f"{source.name} opened but sends no picture: is another program using it?"
                 )
             image = self._checked(reading)
-            if image is not None:
-                self._times.append(now_ns())
-            if image is None or not self._hub.control.admit(self._cancelled.is_set):
+            if image is None:
+                continue
+            timeline = Timeline(reading.start_ns)
+            self._times.append(timeline.mark("capture").end_ns)
+            if not self._hub.control.admit(self._cancelled.is_set):
                 continue
             if not self._wait_free():
                 return
-            timeline = Timeline(reading.start_ns)
-            timeline.mark("capture")
             picture = Picture(image, timeline, reading.media_s, reading.truth)
             self._hub.hand_over(self, picture)
 
@@ -293,14 +267,14 @@ class Session(threading.Thread):
                     pacer.restart(start)
             self._times.append(turn.at_ns)
             timeline = Timeline(start)
-            timeline.mark("capture", max(start, ready))
+            timeline.mark("capture", ready)
             self._hub.hand_over(self, Picture(image, timeline, reading.media_s, reading.truth))
 
     def _skip(self, source: Skips, pacer: Pacer) -> None:
         """Leaves out the pictures whose time has passed."""
         end = now_ns() + MAX_SKIP_S * 1e9
         skipped = 0
-        with self._in_source("read"):
+        with self._health.inside("read"):
             while pacer.late(now_ns()) > skipped and now_ns() < end and source.skip(1):
                 skipped += 1
         if skipped:
@@ -326,7 +300,7 @@ class Session(threading.Thread):
     # -- single pictures -----------------------------------------------------------------------
 
     def _read(self, source: Source) -> Reading | None:
-        with self._in_source("read"):
+        with self._health.inside("read"):
             reading = source.read()
         if reading is not None and reading.skipped:
             self._hub.leave_out(self, reading.skipped)
@@ -338,45 +312,25 @@ class Session(threading.Thread):
         if image is None:
             self.counts.broken += 1
             what = reading.problem or f"{self.source_name} sent a broken picture"
-            self._trouble_at_most_every("broken", f"{what}: it is skipped.")
+            self._health.seldom("warning", "broken", f"{what}: it is skipped.")
             return None
         self.counts.captured += 1
-        self._recover()
+        self._health.good(self.source_name)
         self._watch_size(image.shape[1], image.shape[0])
         return image
-
-    def _recover(self) -> None:
-        if self._trouble:
-            with self._watch:
-                self._trouble = False
-                self._emit("info", "recovered", f"{self.source_name} sends pictures again.")
 
     def _watch_size(self, width: int, height: int) -> None:
         size, old = (width, height), self._size
         self._size = size
+        if self.applied is None and self.live:
+            self.applied = Applied(width, height)  # a stream that does not say beforehand
         if self.applied is None or size == old:
             return
         if size != (self.applied.width, self.applied.height):
             self.applied = replace(self.applied, width=width, height=height)
         if old is not None:
             message = f"{self.source_name} now sends {describe(*size)} instead of {describe(*old)}."
-            self._trouble_at_most_every("resized", message, level="info")
-
-    def _trouble_at_most_every(self, kind: str, message: str, level: str = "warning") -> None:
-        now = time.monotonic()
-        if now - self._told.get(kind, -QUIET_S) >= QUIET_S:
-            self._told[kind] = now
-            self._emit(level, kind, message)
-
-    @contextmanager
-    def _in_source(self, call: str) -> Iterator[None]:
-        """Marks that the thread is inside the source, which may block, for the watchdog."""
-        self._busy = (now_ns(), call)
-        try:
-            yield
-        finally:
-            with self._watch:
-                self._busy = None
+            self._health.seldom("info", "resized", message)
 
     def _emit(self, level: str, kind: str, message: str) -> None:
         self._hub.emit(self, level, kind, message)

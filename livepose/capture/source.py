@@ -116,7 +116,10 @@ class Source(Protocol):
 
     @property
     def applied(self) -> Applied | None:
-        """What is really delivered, once open; None if each picture may be of another size."""
+        """What is really delivered, once open.
+
+        None if not known before the first picture, or where each may be of another size.
+        """
 
     def open(self) -> None:
         """Starts, or starts afresh at the beginning.

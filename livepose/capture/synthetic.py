@@ -56,7 +56,7 @@ _TORSO: tuple[_Part, ...] = (
         SHIRT,
         0.12,
     ),
-    (("neck", "head"), (0.052, 0.048), SKIN, 0.14),
+    (("neck", "head"), (0.052, 0.048), SKIN, 0.13),
 )
 
 
@@ -136,7 +136,7 @@ class SyntheticSource:
     def _person(self, image: np.ndarray, figure: Figure) -> None:
         """Paints far parts first and near ones over them."""
         head: Callable[[], None] = partial(self._head, image, figure)
-        tasks = [(float(figure.point("skull")[2]) - 0.02, head)]
+        tasks = [(float(figure.point("skull")[2]) - 0.17, head)]
         for names, radii, colour, nearer in (*_LIMBS, *_TORSO):
             points = np.stack([figure.point(name) for name in names])
             limb = partial(self._hull, image, points, np.array(radii), colour)

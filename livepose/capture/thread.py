@@ -240,7 +240,7 @@ class CaptureThread:
             session = self._session
             # Only a source made from its name can be opened a second time beside the hanging one.
             if (
-                session.hung_s() > HANG_FACTOR * self.options.stall_s
+                session.stalled_s() > HANG_FACTOR * self.options.stall_s
                 and session.live
                 and isinstance(self._spec, str)
             ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from livepose import dsnt
@@ -26,7 +25,8 @@ def loss_parts(out: Output, target: dict[str, Tensor], sigma: float = 1.0) -> di
     present = target["present"]
     judged = ~present.isnan()
     likely = out.confidence.clamp(1e-6, 1 - 1e-6)
-    presence = F.binary_cross_entropy(likely, present.nan_to_num(), reduction="none")
+    seen = present.nan_to_num()
+    presence = -(seen * likely.log() + (1 - seen) * (1 - likely).log())
     return {
         "xy": dsnt.average(dsnt.euclidean_losses(out.xyz[..., :2], xyz[..., :2]), known),
         "xy_js": dsnt.average(dsnt.js_reg_losses(out.xy, xyz[..., :2], sigma), known),

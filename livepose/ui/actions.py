@@ -34,10 +34,10 @@ GROUPS: dict[str, dict[str, Spec]] = {
         "screenshot": Spec("Screenshot", ("S", "Ctrl+S"), "screenshot"),
     },
     "3D view": {
-        "view_front": Spec("Front", ("1",), "view"),
-        "view_side": Spec("Side", ("2",), "view"),
-        "view_top": Spec("Top", ("3",), "view"),
-        "view_free": Spec("Three quarters", ("0",), "view"),
+        "view_front": Spec("Front", ("1",), "view", checkable=True),
+        "view_side": Spec("Side", ("2",), "view", checkable=True),
+        "view_top": Spec("Top", ("3",), "view", checkable=True),
+        "view_angled": Spec("Angled", ("4",), "view", checkable=True),
     },
     "Window": {
         "latency": Spec("Latency panel", ("L",), "latency", checkable=True),

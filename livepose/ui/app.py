@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from PyQt5.QtCore import QSocketNotifier, Qt
@@ -78,9 +78,7 @@ def reported_exceptions(report: Callable[[str], None]) -> Iterator[None]:
     """
     before, before_thread = sys.excepthook, threading.excepthook
 
-    def hook(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
             return
@@ -112,10 +110,8 @@ def interrupts(close: Callable[[], object]) -> Iterator[None]:
     notifier = QSocketNotifier(receiving.fileno(), QSocketNotifier.Read)
 
     def wake() -> None:
-        try:
+        with suppress(BlockingIOError):
             receiving.recv(4096)
-        except BlockingIOError:
-            pass
 
     def handle(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)

@@ -17,7 +17,7 @@ class Bridge(QObject):
     """
 
     ready = pyqtSignal()
-    event = pyqtSignal(object)
+    happened = pyqtSignal(object)
     fault = pyqtSignal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -42,7 +42,7 @@ class Bridge(QObject):
         """Callable from any thread."""
         with self._lock:
             if not self._closed:
-                self.event.emit(event)
+                self.happened.emit(event)
 
     def on_fault(self, message: str) -> None:
         """Callable from any thread: an exception that nobody caught."""

@@ -30,10 +30,14 @@ class CameraState:
         eye = np.array([math.sin(azimuth) * flat, -math.cos(azimuth) * flat, math.sin(elevation)])
         return right, np.cross(eye, right), eye
 
+    def along(self, other: CameraState) -> bool:
+        """Looks in the same direction, from whatever distance."""
+        return (self.azimuth, self.elevation) == (other.azimuth, other.elevation)
+
 
 VIEWS: dict[str, CameraState] = {
-    "free": CameraState(28, 14),
     "front": CameraState(0, 0),
     "side": CameraState(90, 0),
     "top": CameraState(0, 90),
+    "angled": CameraState(28, 14),
 }

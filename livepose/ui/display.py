@@ -10,11 +10,11 @@ import socket
 import sys
 from pathlib import Path
 
-# What the xcb plugin of the PyQt5 wheel needs and bare Debian and Ubuntu do not have.
+# What the wheels of Qt and vispy load from the system, by its names in Debian and Ubuntu.
 APT_PACKAGES = (
     "libgl1 libegl1 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-icccm4 libxcb-image0 "
     "libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 "
-    "libxcb-xkb1 libx11-xcb1 fonts-dejavu-core"
+    "libxcb-xfixes0 fonts-dejavu-core"
 )
 _WITHOUT_DISPLAY = ("offscreen", "minimal", "minimalegl", "vnc", "eglfs", "linuxfb")
 

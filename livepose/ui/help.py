@@ -19,7 +19,7 @@ _MOUSE = (
 
 
 class HelpSheet(QDialog):
-    """Lists what keys and mouse do, in groups; any of Esc, F1 or ? closes it."""
+    """Lists what keys and mouse do, in groups; Esc, F1 and ? close it."""
 
     def __init__(
         self, groups: Mapping[str, Sequence[QAction]], theme: Theme, parent: QWidget | None = None

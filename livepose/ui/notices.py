@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from livepose.frames import Event, Frame
+from livepose.timing.timeline import now_ns
 
 _RANK = {"info": 0, "warning": 1, "error": 2}
-# True as long as the program runs or until the user acts; frames that flow do not end them.
-_LASTING = {"no-camera", "fallback"}
-# Over as soon as a frame comes.
-_UNTIL_FRAME = {"stalled", "stall", "unplugged", "lost", "ended", "reconnecting"}
+# There are no pictures: over with the first one that was taken afterwards.
+_NO_PICTURES = {"stalled", "unplugged", "retry", "failed", "ended"}
+# True until the user acts or the matter is settled, however many pictures come.
+_LASTING = {"no-camera", "fallback", "model", "exception"}
+# Good news are no answer to these.
+_UNSETTLED = {"no-camera", "fallback"}
+_INFO_S, _TROUBLE_S = 4.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,8 @@ class Notice:
     """lasts_s: how long to show it if nothing else ends it (None: until it is over)."""
 
     event: Event
-    lasts_s: float | None = None
+    at_ns: int
+    lasts_s: float | None
 
 
 class Notices:
@@ -26,7 +32,6 @@ class Notices:
 
     def __init__(self) -> None:
         self._active: dict[tuple[str, str], Notice] = {}
-        self._last_frame: tuple[str, int] | None = None
 
     @property
     def current(self) -> Notice | None:
@@ -39,41 +44,36 @@ class Notices:
 
     def add(self, event: Event) -> None:
         """A new event; good news of an origin end its bad news."""
-        if event.level not in _RANK:
-            event = Event(event.origin, "error", event.kind, event.message)
         if event.level == "info":
-            self._drop(lambda e: e.origin == event.origin and e.kind not in _LASTING)
+            self._drop(lambda n: n.event.origin == event.origin and n.event.kind not in _UNSETTLED)
         key = (event.origin, event.kind)
         self._active.pop(key, None)
-        if event.message:
-            lasts = 5.0 if event.level == "info" and event.kind not in _LASTING else None
-            self._active[key] = Notice(event, lasts)
+        if event.kind in _NO_PICTURES or (event.kind in _LASTING and event.level != "info"):
+            lasts = None
+        else:
+            lasts = _INFO_S if event.level == "info" else _TROUBLE_S
+        self._active[key] = Notice(event, now_ns(), lasts)
 
     def frame(self, frame: Frame) -> bool:
-        """A frame came: ends what it disproves. True if that changed anything."""
-        before, self._last_frame = self._last_frame, (frame.source, frame.id)
+        """A picture came: ends what it disproves. True if that changed anything."""
         if not self._active:
             return False
-        reopened = before is None or before[0] != frame.source or frame.id < before[1]
-        return self._drop(
-            lambda e: e.origin == "capture"
-            and e.level != "info"
-            and e.kind not in _LASTING
-            and (reopened or e.kind in _UNTIL_FRAME)
-        )
+        taken = frame.timeline.start_ns
+        # What was still in the pipe when the camera was unplugged disproves nothing.
+        return self._drop(lambda n: n.event.kind in _NO_PICTURES and taken > n.at_ns)
 
     def source_chosen(self) -> None:
         """The user picked another source: what was said about the last one is history."""
-        self._drop(lambda e: e.origin == "capture")
+        self._drop(lambda n: n.event.origin == "capture")
 
     def dismiss(self) -> None:
-        """The user closed the one that is shown."""
+        """The user closed the one that is shown, or its time was up."""
         shown = self.current
         if shown is not None:
             del self._active[(shown.event.origin, shown.event.kind)]
 
-    def _drop(self, over) -> bool:  # type: ignore[no-untyped-def]
-        kept = {key: n for key, n in self._active.items() if not over(n.event)}
+    def _drop(self, over: Callable[[Notice], bool]) -> bool:
+        kept = {key: notice for key, notice in self._active.items() if not over(notice)}
         changed = len(kept) != len(self._active)
         self._active = kept
         return changed

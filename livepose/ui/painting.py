@@ -80,7 +80,9 @@ def heat_image(maps: Heatmaps, joint: int, confidence: np.ndarray) -> QImage:
     return QImage(rgba.tobytes(), width, height, 4 * width, QImage.Format_RGBA8888).copy()
 
 
-def heat(painter: QPainter, maps: Heatmaps, joint: int, confidence: np.ndarray, zoom: float) -> None:
+def heat(
+    painter: QPainter, maps: Heatmaps, joint: int, confidence: np.ndarray, zoom: float
+) -> None:
     """The heat map over the region of the frame that it covers, and that region's outline."""
     region = maps.region
     left, top = region.cx - region.side / 2 + 0.5, region.cy - region.side / 2 + 0.5

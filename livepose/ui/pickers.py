@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QPainter, QPaintEvent, QPen
@@ -96,10 +97,8 @@ class SourcePicker(Picker):
         try:
             sources = self._look()
         finally:
-            try:
+            with suppress(RuntimeError):  # the window may have gone in the meantime
                 self._found.emit(self._sources if sources is None else sources)
-            except RuntimeError:
-                pass  # the window went in the meantime
 
     def _take(self, sources: Sequence[tuple[str, str]]) -> None:
         self._looking = False

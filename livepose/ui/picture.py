@@ -12,7 +12,6 @@ from livepose.timing.timeline import now_ns
 from livepose.ui import icons, painting
 from livepose.ui.theme import DARK, Theme, font
 
-
 # A result that a hidden window shows later than this (ns) is no news, its times mean nothing.
 _NEWS_NS = 250_000_000
 

@@ -204,7 +204,7 @@ class Scene3D:
             node.order = order
         self._shadow.visible = self._body.visible = False
         self.canvas.events.draw.connect(self._aim_light, position="first")
-        self.look("free")
+        self.look("angled")
         self.set_theme(theme)
 
     @property

@@ -66,7 +66,7 @@ def shoot(
     options: AppOptions,
     path: str | Path,
     results: int = 30,
-    view: str = "free",
+    view: str = "angled",
     timeout_s: float = 30.0,
 ) -> Path:
     """Runs the app until `results` results are painted, saves a picture of its window, ends it.

@@ -32,10 +32,12 @@ _BONE_SHARE = 0.72
 # The head's ball reaches to the top of the head, within what heads are like.
 _HEAD, _HEAD_TOP = INDEX["head"], INDEX["head_top"]
 _HEAD_RADIUS = (0.09, 0.12)
+_SMALL = [i for i in range(J) if i != _HEAD]
 _FACE = indices(["nose", "left_eye", "right_eye", "left_ear", "right_ear"])
 _BONES = [bone for bone in BONES if bone != ("head", "head_top")]
 _FROM = np.array([INDEX[a] for a, _ in _BONES])
 _TO = np.array([INDEX[b] for _, b in _BONES])
+_UP, _ASIDE = np.eye(3, dtype=np.float32)[[2, 0]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,48 +51,55 @@ class Mesh:
 
 
 @cache
-def ball() -> tuple[np.ndarray, np.ndarray]:
-    """Unit icosphere, subdivided once: (42, 3) vertices (normals as well), (80, 3) faces."""
+def ball(levels: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Unit icosphere: (N, 3) vertices (normals as well), (M, 3) faces; 42 and 80 for one level."""
     g = (1 + 5**0.5) / 2
     corners = [(-1, g, 0), (1, g, 0), (-1, -g, 0), (1, -g, 0), (0, -1, g), (0, 1, g),
                (0, -1, -g), (0, 1, -g), (g, 0, -1), (g, 0, 1), (-g, 0, -1), (-g, 0, 1)]  # fmt: skip
-    coarse = [(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11), (1, 5, 9), (5, 11, 4),
-              (11, 10, 2), (10, 7, 6), (7, 1, 8), (3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8),
-              (3, 8, 9), (4, 9, 5), (2, 4, 11), (6, 2, 10), (8, 6, 7), (9, 8, 1)]  # fmt: skip
-    points = [np.array(corner, float) for corner in corners]
-    middles: dict[tuple[int, int], int] = {}
+    faces = [(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11), (1, 5, 9), (5, 11, 4),
+             (11, 10, 2), (10, 7, 6), (7, 1, 8), (3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8),
+             (3, 8, 9), (4, 9, 5), (2, 4, 11), (6, 2, 10), (8, 6, 7), (9, 8, 1)]  # fmt: skip
+    points = [_unit(np.array(corner, float)) for corner in corners]
+    for _ in range(levels):
+        middles: dict[tuple[int, int], int] = {}
+        finer = []
+        for face in faces:
+            cut = []
+            for a, b in zip(face, (*face[1:], face[0]), strict=True):
+                key = (min(a, b), max(a, b))
+                if key not in middles:
+                    middles[key] = len(points)
+                    points.append(_unit(points[a] + points[b]))
+                cut.append(middles[key])
+            (a, b, c), (ab, bc, ca) = face, cut
+            finer += [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]
+        faces = finer
+    return np.array(points, np.float32), np.array(faces, np.uint32)
 
-    def middle(a: int, b: int) -> int:
-        key = (min(a, b), max(a, b))
-        if key not in middles:
-            middles[key] = len(points)
-            points.append(points[a] / np.linalg.norm(points[a])
-                          + points[b] / np.linalg.norm(points[b]))  # fmt: skip
-        return middles[key]
 
-    faces = []
-    for a, b, c in coarse:
-        ab, bc, ca = middle(a, b), middle(b, c), middle(c, a)
-        faces += [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]
-    vertices = np.array([p / np.linalg.norm(p) for p in points], np.float32)
-    return vertices, np.array(faces, np.uint32)
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
 
 
 @cache
 def _person_faces() -> tuple[np.ndarray, int]:
-    """Faces of one person and the number of its vertices: all tubes, then all balls."""
+    """Faces of one person and the number of its vertices: tubes, small balls, the head."""
     k = np.arange(SIDES)
     low, low_next = k, (k + 1) % SIDES
     tube = np.concatenate([
         np.stack([low, low_next, low + SIDES], -1),
         np.stack([low_next, low_next + SIDES, low + SIDES], -1),
     ])  # fmt: skip
-    tubes = tube[None] + 2 * SIDES * np.arange(len(_BONES))[:, None, None]
-    vertices, ball_faces = ball()
-    start = 2 * SIDES * len(_BONES)
-    balls = ball_faces[None] + start + len(vertices) * np.arange(J)[:, None, None]
-    faces = np.concatenate([tubes.reshape(-1, 3), balls.reshape(-1, 3)])
-    return faces.astype(np.uint32), start + len(vertices) * J
+    parts, count = [], 0
+    for (vertices, faces_), number in (
+        ((2 * SIDES, tube), len(_BONES)),
+        ((len(ball()[0]), ball()[1]), len(_SMALL)),
+        ((len(ball(2)[0]), ball(2)[1]), 1),
+    ):
+        starts = count + vertices * np.arange(number)
+        parts.append((faces_[None] + starts[:, None, None]).reshape(-1, 3))
+        count += vertices * number
+    return np.concatenate(parts).astype(np.uint32), count
 
 
 @cache
@@ -109,7 +118,7 @@ def tubes(
     length = np.linalg.norm(axis, axis=-1, keepdims=True)
     axis = axis / np.maximum(length, 1e-6)
     # Any vector not along the axis spans its cross-section with it.
-    helper = np.where(np.abs(axis[:, 2:]) < 0.9, np.float32([0, 0, 1]), np.float32([1, 0, 0]))
+    helper = np.where(np.abs(axis[:, 2:]) < 0.9, _UP, _ASIDE)
     u = np.cross(axis, helper)
     u /= np.maximum(np.linalg.norm(u, axis=-1, keepdims=True), 1e-6)
     v = np.cross(axis, u)
@@ -143,27 +152,38 @@ def build(
     r1 = np.tile(np.minimum(RADII[_TO], 0.055) * _BONE_SHARE, persons)
     tube_positions, tube_normals = tubes(start, end, r0, r1)
 
-    vertices, _ = ball()
     radii = np.tile(RADII, (persons, 1))
     radii[:, _HEAD] = np.clip(
         np.linalg.norm(points[:, _HEAD_TOP] - points[:, _HEAD], axis=-1), *_HEAD_RADIUS
     )
     alpha[:, _HEAD_TOP] = np.where(alpha[:, _HEAD] > 0, 0, alpha[:, _HEAD_TOP])
     points[:, _FACE] = _onto_head(points[:, _FACE], points[:, None, _HEAD], radii[:, None, _HEAD])
-    ball_positions = points[:, :, None] + radii[..., None, None] * vertices
-    ball_normals = np.broadcast_to(vertices, ball_positions.shape)
+    centres = points[:, :, None]
+    small, large = ball()[0], ball(2)[0]
+    small_positions = centres[:, _SMALL] + radii[:, _SMALL, None, None] * small
+    large_positions = centres[:, [_HEAD]] + radii[:, [_HEAD], None, None] * large
 
-    bone_rgba = _rgba(palette.bone_colours(_BONES, middle), np.minimum(alpha[:, _FROM], alpha[:, _TO]))
+    bone_alpha = np.minimum(alpha[:, _FROM], alpha[:, _TO])
+    bone_rgba = _rgba(palette.bone_colours(_BONES, middle), bone_alpha)
     joint_rgba = _rgba(palette.joint_colours(middle), alpha)
 
-    def merged(tube: np.ndarray, balls: np.ndarray, width: int) -> np.ndarray:
-        parts = [tube.reshape(persons, -1, width), balls.reshape(persons, -1, width)]
-        return np.concatenate(parts, axis=1).reshape(-1, width).astype(np.float32, copy=False)
+    def merged(*parts: np.ndarray) -> np.ndarray:
+        width = parts[0].shape[-1]
+        flat = [part.reshape(persons, -1, width) for part in parts]
+        return np.concatenate(flat, axis=1).reshape(-1, width).astype(np.float32, copy=False)
 
     return Mesh(
-        merged(tube_positions, ball_positions, 3),
-        merged(tube_normals, ball_normals, 3),
-        merged(np.repeat(bone_rgba, 2 * SIDES, axis=1), np.repeat(joint_rgba, len(vertices), axis=1), 4),
+        merged(tube_positions, small_positions, large_positions),
+        merged(
+            tube_normals,
+            np.broadcast_to(small, small_positions.shape),
+            np.broadcast_to(large, large_positions.shape),
+        ),
+        merged(
+            np.repeat(bone_rgba, 2 * SIDES, axis=1),
+            np.repeat(joint_rgba[:, _SMALL], len(small), axis=1),
+            np.repeat(joint_rgba[:, [_HEAD]], len(large), axis=1),
+        ),
         faces(persons),
     )
 

@@ -57,12 +57,12 @@ class Stage:
             points = to_world(pose.xyz, mirror)
             height = self._height(pose, points, before.get(pose.id), passed)
             self._heights[pose.id] = height
-            placed.append(points + np.float32([-right if mirror else right, away, height]))
+            placed.append(
+                points + np.array([-right if mirror else right, away, height], np.float32)
+            )
         return np.stack(placed)
 
-    def _height(
-        self, pose: Pose, points: np.ndarray, before: float | None, passed: float
-    ) -> float:
+    def _height(self, pose: Pose, points: np.ndarray, before: float | None, passed: float) -> float:
         """Height of the pelvis: that at which the lower ankle touches the floor, smoothed."""
         seen = [points[i, 2] for i in _ANKLES if pose.confidence[i] >= _TRUSTED]
         seen = [float(z) for z in seen if np.isfinite(z)]

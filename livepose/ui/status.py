@@ -47,13 +47,14 @@ class ElidedLabel(QLabel):
     def __init__(self, objectName: str = "value", parent: QWidget | None = None) -> None:
         super().__init__(parent, objectName=objectName)
         self.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Fixed)
+        self.elides = True
 
     def setText(self, text: str) -> None:
         super().setText(text)
         self.setToolTip(text)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(40, super().minimumSizeHint().height())
+        return QSize(40, self.sizeHint().height()) if self.elides else self.sizeHint()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -121,11 +122,12 @@ class StatusStrip(QFrame):
         widest = self._age.fontMetrics().horizontalAdvance("888 ms old")
         self._age.setMinimumWidth(widest)
         self._meaning.setMinimumWidth(widest)
+        # Where the network runs is never cut off.
+        device = self._fields["device"].value
+        device.elides = False
         self._set("note", "")
 
-    def set_stats(
-        self, stats: Stats, model: str, on_screen_ms: float | None, paused: bool
-    ) -> None:
+    def set_stats(self, stats: Stats, model: str, on_screen_ms: float | None, paused: bool) -> None:
         number, meaning = headline(stats.end_to_end.median, on_screen_ms, paused)
         self._age.setText(number)
         self._meaning.setText(meaning)

@@ -52,12 +52,13 @@ LIGHT = Theme(
     name="light", window="#eef1f5", surface="#ffffff", raised="#e6eaf0", border="#d3d9e1",
     text="#1b222c", muted="#5d6978", accent="#1a73d9", on_accent="#ffffff", picture="#dfe4ea",
     scene=(236, 239, 243), floor=(223, 228, 234), grid=(172, 181, 192), shadow=(196, 203, 212),
-    middle=(112, 124, 140),
+    middle=(158, 168, 182),
 )  # fmt: skip
 
 _STYLE = Template("""
 * { outline: none; }
-QMainWindow, QDialog, QWidget#body { background: $window; }
+QMainWindow, QWidget#body { background: $window; }
+QDialog { background: $surface; }
 QWidget { color: $text; }
 QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 4px 6px; }
 QFrame#bar { background: $surface; border: none; border-bottom: 1px solid $border; }
@@ -66,6 +67,7 @@ QFrame#header { background: $surface; border: none; border-bottom: 1px solid $bo
 QFrame#rule { background: $border; border: none; max-width: 1px; min-width: 1px; }
 QLabel#title { color: $text; font-weight: 600; }
 QLabel#muted { color: $muted; }
+QLabel#badge { color: $muted; border: 1px solid $border; border-radius: 4px; padding: 1px 6px; }
 QLabel#value { color: $text; }
 QSplitter::handle { background: $border; }
 QSplitter::handle:hover { background: $accent; }
@@ -148,9 +150,7 @@ class SystemTheme(QObject):
         bus.connect(
             self._SERVICE, self._PATH, self._INTERFACE, "SettingChanged", self._setting_changed
         )
-        message = QDBusMessage.createMethodCall(
-            self._SERVICE, self._PATH, self._INTERFACE, "Read"
-        )
+        message = QDBusMessage.createMethodCall(self._SERVICE, self._PATH, self._INTERFACE, "Read")
         message.setArguments([self._NAMESPACE, "color-scheme"])
         reply = bus.call(message, timeout=300)
         if reply.type() != QDBusMessage.ReplyMessage or not reply.arguments():

@@ -21,17 +21,19 @@ log = logging.getLogger(__name__)
 # At most this often, and at most this share of the UI thread's time (software OpenGL is slow, and
 # the picture comes first).
 _INTERVAL_S = 1 / 30
-_SHARE = 0.2
+_SHARE = 0.15
 _PATIENCE_MS = 120
 
 
 class View3D(QWidget):
     """Shows the poses of the newest result in space; a message if there is no OpenGL.
 
-    drawn: emitted after each drawing with its cost in ms.
+    drawn: emitted after each drawing with its cost in ms. view_changed: the name of the view
+    that the camera stands in, empty for none of `VIEWS`.
     """
 
     drawn = pyqtSignal(float)
+    view_changed = pyqtSignal(str)
 
     def __init__(
         self, samples: int | None = None, theme: Theme = DARK, parent: QWidget | None = None
@@ -145,7 +147,10 @@ class View3D(QWidget):
     def _begins(self, event: object) -> None:
         self._began_s = time.monotonic()
         if self.scene is not None:
-            self._compass.aim(self.scene.state())
+            state = self.scene.state()
+            if self._compass.aim(state):
+                names = [name for name, view in VIEWS.items() if state.along(view)]
+                self.view_changed.emit(names[0] if names else "")
 
     def _swapped(self) -> None:
         """The drawing is on screen; with software OpenGL most of its cost comes with the swap."""
@@ -170,7 +175,7 @@ class Compass(QWidget):
         super().__init__(parent)
         self.setFixedSize(76, 76)
         self.setAttribute(Qt.WA_TransparentForMouseEvents)
-        self._state = VIEWS["free"]
+        self._state: CameraState | None = None
         self._mirror = False
         self._theme = DARK
 
@@ -182,13 +187,18 @@ class Compass(QWidget):
         self._mirror = on
         self.update()
 
-    def aim(self, state: CameraState) -> None:
-        if state != self._state:
-            self._state = state
-            self.update()
+    def aim(self, state: CameraState) -> bool:
+        """Shows the axes from there; False if that is nothing new."""
+        if state == self._state:
+            return False
+        self._state = state
+        self.update()
+        return True
 
     def axes(self) -> list[tuple[str, float, float, float]]:
         """(letter, right, up, nearness) of each axis as seen, the farthest first."""
+        if self._state is None:
+            return []
         flip = np.array([-1 if self._mirror else 1, 1, 1])
         seen = [("XYZ"[i], *(flip[i] * unit[i] for unit in self._state.basis())) for i in range(3)]
         return sorted(seen, key=lambda axis: axis[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PyQt5.QtCore import QSize, Qt, QTimer
@@ -29,6 +30,7 @@ from livepose.ui import icons, screenshot, theme
 from livepose.ui.actions import Actions
 from livepose.ui.banner import Banner, Toast
 from livepose.ui.bridge import Bridge
+from livepose.ui.camera import VIEWS
 from livepose.ui.help import HelpSheet
 from livepose.ui.latency import LatencyPanel
 from livepose.ui.notices import Notices
@@ -89,13 +91,13 @@ class MainWindow(QMainWindow):
     def _compose(self) -> None:
         self._legend = QLabel(textFormat=Qt.RichText)
         self._legend.setFont(theme.font(9))
-        self._mirrored = QLabel("mirrored", objectName="muted")
-        self._mirrored.setFont(theme.font(9))
+        self._mirrored = QLabel("mirrored", objectName="badge")
+        self._mirrored.setFont(theme.font(8.5))
         left = _pane("Picture", self.picture, [self._mirrored, self._legend])
         buttons: list[QWidget] = []
-        for name in ("view_front", "view_side", "view_top", "view_free"):
+        for view in VIEWS:
             button = QToolButton(objectName="segment")
-            button.setDefaultAction(self.actions_[name])
+            button.setDefaultAction(self.actions_[f"view_{view}"])
             button.setToolButtonStyle(Qt.ToolButtonTextOnly)
             button.setFont(theme.font(9))
             buttons.append(button)
@@ -155,8 +157,8 @@ class MainWindow(QMainWindow):
         for name in ("mirror", "latency", "fullscreen"):
             menu.addAction(actions[name])
         views = menu.addMenu("3D view")
-        for name in ("view_front", "view_side", "view_top", "view_free"):
-            views.addAction(actions[name])
+        for view in VIEWS:
+            views.addAction(actions[f"view_{view}"])
         self._theme_menu = menu.addMenu("Theme")
         group = QActionGroup(self)
         for choice, text in (("system", "As the system"), ("light", "Light"), ("dark", "Dark")):
@@ -174,7 +176,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         # Queued even for a session that calls back on this thread: its locks are its own.
         self.bridge.ready.connect(self._on_ready, Qt.QueuedConnection)
-        self.bridge.event.connect(self._on_event, Qt.QueuedConnection)
+        self.bridge.happened.connect(self._on_event, Qt.QueuedConnection)
         self.bridge.fault.connect(self._on_fault, Qt.QueuedConnection)
         self.picture.painted.connect(self.session.painted)
         self.banner.dismissed.connect(self._dismiss)
@@ -195,10 +197,7 @@ class MainWindow(QMainWindow):
             "heat_next": lambda: self.heat.step(1),
             "heat_back": lambda: self.heat.step(-1),
             "screenshot": self._screenshot,
-            "view_front": lambda: self.view3d.look("front"),
-            "view_side": lambda: self.view3d.look("side"),
-            "view_top": lambda: self.view3d.look("top"),
-            "view_free": lambda: self.view3d.look("free"),
+            **{f"view_{view}": partial(self._look, view) for view in VIEWS},
             "latency": self.latency.setVisible,
             "fullscreen": self._set_fullscreen,
             "help": self._show_help,
@@ -206,6 +205,7 @@ class MainWindow(QMainWindow):
         }.items():
             self.actions_[name].triggered.connect(slot)
         self.picture.double_clicked.connect(self.actions_["fullscreen"].trigger)
+        self.view3d.view_changed.connect(self._show_view)
 
     # Beginning and end
 
@@ -243,8 +243,8 @@ class MainWindow(QMainWindow):
         if stored.camera is not None:
             self.view3d.restore_camera(stored.camera)
         if self.view3d.scene is None:
-            for name in ("view_front", "view_side", "view_top", "view_free"):
-                self.actions_[name].setEnabled(False)
+            for view in VIEWS:
+                self.actions_[f"view_{view}"].setEnabled(False)
 
     def _save(self) -> None:
         self._settings.save(
@@ -337,6 +337,15 @@ class MainWindow(QMainWindow):
         self.session.want_heatmaps = joint is not None
         self.picture.set_heat_joint(joint)
 
+    def _look(self, view: str) -> None:
+        self.view3d.look(view)
+        self._show_view(view)
+
+    def _show_view(self, view: str) -> None:
+        """The view that the camera stands in is the checked one; none after a drag."""
+        for name in VIEWS:
+            self.actions_[f"view_{name}"].setChecked(name == view)
+
     def _screenshot(self) -> None:
         self.toast.hide()
         self._saver.save(screenshot.image_of(self))
@@ -352,7 +361,7 @@ class MainWindow(QMainWindow):
             self._help.close()
             return
         self._help = HelpSheet(self.actions_.groups(), self._theme, self)
-        self._help.destroyed.connect(self._forget_help)
+        self._help.finished.connect(self._forget_help)
         self._help.show()
 
     def _forget_help(self) -> None:
@@ -404,7 +413,7 @@ def _pane(title: str, view: QWidget, extras: list[QWidget]) -> QWidget:
     row.addWidget(label)
     row.addStretch(1)
     for extra in extras:
-        row.addWidget(extra)
+        row.addWidget(extra, 0, Qt.AlignVCenter)
     pane = QWidget()
     pane.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
     layout = QVBoxLayout(pane)
@@ -423,5 +432,4 @@ def _legend(colours: theme.Theme) -> str:
         for side in ("left", "right")
     ]
     own = f"<span style='color:{colours.muted}'>the person's own</span>"
-    return "&nbsp;&nbsp;&nbsp;".join([own, *parts]) + "&nbsp;&nbsp;"
-
+    return "&nbsp;&nbsp;&nbsp;".join(["", own, *parts]) + "&nbsp;&nbsp;"

@@ -60,7 +60,7 @@ class FakeDevice:
         self.period_s = period_s
         self._at = -1
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return self.opened
 
     def set(self, prop: int, value: float) -> bool:

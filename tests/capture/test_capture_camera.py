@@ -70,7 +70,8 @@ def test_no_note_when_the_camera_obeys_or_does_not_tell() -> None:
     for gives in ({}, {cv2.CAP_PROP_FPS: 29.97}, silent):
         source = camera(FakeDevice(gives=gives))
         source.open()
-        assert source.applied is not None and source.applied.note == ""
+        assert source.applied is not None
+        assert source.applied.note == ""
 
 
 def test_the_drivers_stamp_is_the_begin_of_the_frame() -> None:
@@ -110,7 +111,8 @@ def test_other_systems_have_no_stamp_to_trust() -> None:
     source.open()
     before = now_ns()
     reading = source.read()
-    assert reading is not None and reading.start_ns >= before
+    assert reading is not None
+    assert reading.start_ns >= before
 
 
 def test_unplugged_after_some_frames_is_told_and_tried_again(capture: Any) -> None:
@@ -185,7 +187,8 @@ def test_opencv_throwing_is_a_lost_camera(capture: Any) -> None:
 def test_other_pixel_formats_are_converted(image: np.ndarray, capture: Any) -> None:
     run = capture(camera(FakeDevice([image] * 100_000), width=64, height=48))
     frame = run.frame()
-    assert frame.image.shape == (48, 64, 3) and frame.image.dtype == np.uint8
+    assert frame.image.shape == (48, 64, 3)
+    assert frame.image.dtype == np.uint8
     assert frame.image.flags.c_contiguous
     assert (frame.image == 9).all()
     assert run.thread.broken == 0

@@ -80,13 +80,15 @@ def test_skipping_grabs_without_converting(make_video: MakeVideo) -> None:
     source.open()
     assert source.skip(6) == 6
     reading = source.read()
-    assert reading is not None and reading.image is not None
+    assert reading is not None
+    assert reading.image is not None
     assert round(reading.image.mean() / 10) == 6
     assert reading.media_s == pytest.approx(6 / 25)
     assert source.skip(100) == 3
     assert source.read() is None
     source.close()
-    assert source.read() is None and source.skip(1) == 0
+    assert source.read() is None
+    assert source.skip(1) == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"hello " * 5000, bytes(range(256)) * 200])
@@ -95,7 +97,8 @@ def test_garbage_is_refused_with_a_reason(content: bytes, capture: Any, tmp_path
     path.write_bytes(content)
     run = capture(str(path))
     event = run.wait_event("failed")
-    assert "is not a video that can be decoded" in event.message and event.level == "error"
+    assert "is not a video that can be decoded" in event.message
+    assert event.level == "error"
     assert run.thread.state == "failed"
 
 
@@ -212,7 +215,8 @@ def test_grey_alpha_and_16_bit_files(shape: tuple[int, ...], tmp_path: Path, cap
     image = np.full(shape, 0x4000, np.uint16)
     assert cv2.imwrite(str(tmp_path / "a.png"), image)
     frame = capture(str(tmp_path / "a.png")).frame()
-    assert frame.image.shape == (6, 8, 3) and frame.image.dtype == np.uint8
+    assert frame.image.shape == (6, 8, 3)
+    assert frame.image.dtype == np.uint8
     assert (abs(frame.image.astype(int) - 0x40) <= 1).all()
 
 
@@ -238,7 +242,8 @@ def test_natural_order() -> None:
 )
 def test_specs_without_a_file(spec: str, kind: type, name: str) -> None:
     source = parse_source(spec)
-    assert isinstance(source, kind) and source.name == name
+    assert isinstance(source, kind)
+    assert source.name == name
     assert source.live is (kind is not SyntheticSource)
 
 
@@ -277,8 +282,18 @@ def test_synthetic_specs(spec: str, size: tuple[int, int], fps: float) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    ["", "  ", "/no/such.mp4", "no such thing", "-1", "a\0b"]
-    + ["synthetic:x", "synthetic:64", "synthetic:0x5", "synthetic@0"],
+    [
+        "",
+        "  ",
+        "/no/such.mp4",
+        "no such thing",
+        "-1",
+        "a\0b",
+        "synthetic:x",
+        "synthetic:64",
+        "synthetic:0x5",
+        "synthetic@0",
+    ],
 )
 def test_what_names_no_source(spec: str) -> None:
     with pytest.raises(SourceError) as caught:
@@ -315,4 +330,5 @@ def test_an_unreadable_file(name: str, tmp_path: Path, monkeypatch: Any, capture
     monkeypatch.setattr(Path, "open", refuse)
     run = capture(str(path))
     message = run.wait_event("failed").message
-    assert str(path) in message and "Permission denied" in message
+    assert str(path) in message
+    assert "Permission denied" in message

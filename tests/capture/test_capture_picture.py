@@ -18,7 +18,8 @@ def test_a_good_picture_is_not_copied() -> None:
 def test_grey(shape: tuple[int, ...]) -> None:
     image = np.arange(20, dtype=np.uint8).reshape(shape)
     out = to_bgr(image)
-    assert out is not None and out.shape == (4, 5, 3)
+    assert out is not None
+    assert out.shape == (4, 5, 3)
     for channel in range(3):
         np.testing.assert_array_equal(out[..., channel].ravel(), np.arange(20))
 
@@ -31,7 +32,8 @@ def test_bgra_loses_its_alpha() -> None:
 def test_16_bit_keeps_its_high_byte() -> None:
     grey = np.array([[0, 255, 256, 65535]], np.uint16)
     out = to_bgr(grey)
-    assert out is not None and out.dtype == np.uint8
+    assert out is not None
+    assert out.dtype == np.uint8
     assert out[0, :, 1].tolist() == [0, 0, 1, 255]
     colour = np.full((2, 2, 3), 0x8000, np.uint16)
     np.testing.assert_array_equal(to_bgr(colour), np.full((2, 2, 3), 128))
@@ -40,7 +42,8 @@ def test_16_bit_keeps_its_high_byte() -> None:
 def test_views_become_contiguous() -> None:
     image = np.arange(120, dtype=np.uint8).reshape(5, 8, 3)[:, ::2]
     out = to_bgr(image)
-    assert out is not None and out.flags.c_contiguous
+    assert out is not None
+    assert out.flags.c_contiguous
     np.testing.assert_array_equal(out, image)
 
 
@@ -75,5 +78,7 @@ def test_what_is_no_picture(broken: object) -> None:
 def test_the_result_is_a_picture_or_nothing(array: np.ndarray) -> None:
     out = to_bgr(array)
     if out is not None:
-        assert out.dtype == np.uint8 and out.flags.c_contiguous
-        assert out.shape == (*array.shape[:2], 3) and out.size
+        assert out.dtype == np.uint8
+        assert out.flags.c_contiguous
+        assert out.shape == (*array.shape[:2], 3)
+        assert out.size

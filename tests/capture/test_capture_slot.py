@@ -97,7 +97,8 @@ def test_a_slow_consumer_gets_the_newest() -> None:
         for target in (20, 40, 60):
             wait_until(lambda target=target: newest >= target)  # type: ignore[misc]
             item = slot.get(PATIENCE_S)
-            assert item is not None and item >= target - 1
+            assert item is not None
+            assert item >= target - 1
     finally:
         stop.set()
         producer.join()

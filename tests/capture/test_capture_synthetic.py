@@ -25,7 +25,8 @@ def test_a_picture_depends_on_its_number_alone() -> None:
     for k in (2, 0, 1):
         image, truth = fresh.draw(k)
         reading = readings[k]
-        assert reading is not None and reading.truth is not None
+        assert reading is not None
+        assert reading.truth is not None
         np.testing.assert_array_equal(image, reading.image)
         np.testing.assert_array_equal(truth.joints, reading.truth.joints)
         assert reading.media_s == pytest.approx(k / 30)
@@ -35,9 +36,12 @@ def test_a_picture_depends_on_its_number_alone() -> None:
 
 def test_truth_has_the_form_that_is_promised() -> None:
     image, truth = draw(10)
-    assert image.shape == (480, 640, 3) and image.dtype == np.uint8
-    assert truth.joints.shape == (J, 2) and truth.xyz.shape == (J, 3)
-    assert truth.visible.shape == (J,) and truth.visible.dtype == bool
+    assert image.shape == (480, 640, 3)
+    assert image.dtype == np.uint8
+    assert truth.joints.shape == (J, 2)
+    assert truth.xyz.shape == (J, 3)
+    assert truth.visible.shape == (J,)
+    assert truth.visible.dtype == bool
     np.testing.assert_allclose(truth.xyz[INDEX["pelvis"]], 0, atol=1e-7)
 
 
@@ -133,12 +137,14 @@ def test_it_ends_and_skips() -> None:
     source.open()
     assert source.skip(4) == 4
     reading = source.read()
-    assert reading is not None and reading.media_s == pytest.approx(4 / 30)
+    assert reading is not None
+    assert reading.media_s == pytest.approx(4 / 30)
     assert source.skip(100) == 5
     assert source.read() is None
     source.open()
     first = source.read()
-    assert first is not None and first.media_s == 0
+    assert first is not None
+    assert first.media_s == 0
 
 
 def test_drawing_is_fast() -> None:
@@ -158,5 +164,5 @@ def test_drawing_is_fast() -> None:
     "arguments", [(0, 480), (640, -1), (9000, 480), (640, 480, 0), (640, 480, 1e9)]
 )
 def test_nonsense_is_refused(arguments: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="must be"):
         SyntheticSource(*arguments)  # type: ignore[arg-type]

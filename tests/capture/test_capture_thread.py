@@ -57,7 +57,8 @@ def test_ids_go_on_over_a_switch(capture: Any) -> None:
     last = [run.frame() for _ in range(5)][-1].id
     run.thread.switch(LiveSource("b", value=2))
     frame = run.frame()
-    assert frame.source == "b" and frame.id > last
+    assert frame.source == "b"
+    assert frame.id > last
     assert run.thread.source_name == "b"
     wait_until(lambda: run.thread.captured >= 1)
 
@@ -97,7 +98,8 @@ def test_a_live_source_is_drained_while_paused(capture: Any) -> None:
     run = capture(source)
     run.frame()
     run.thread.pause()
-    assert run.thread.paused and run.thread.state == "paused"
+    assert run.thread.paused
+    assert run.thread.state == "paused"
     wait_until(lambda: source.reads > 5)
     run.thread.slot.clear()  # what got through before the pause
     reads, dropped = source.reads, run.thread.dropped
@@ -163,7 +165,8 @@ def test_a_switch_while_paused_shows_the_first_picture(capture: Any) -> None:
     run.thread.pause()
     run.thread.switch(ListSource([picture(k) for k in range(5)], "b"))
     frame = run.frame()
-    assert frame.source == "b" and frame.image[0, 0, 0] == 0
+    assert frame.source == "b"
+    assert frame.image[0, 0, 0] == 0
     assert run.thread.slot.get(0.05) is None
     assert run.thread.paused
 
@@ -175,7 +178,8 @@ def test_lossless_hands_over_every_picture_however_slow_the_consumer(capture: An
         values.append(int(run.frame().image[0, 0, 0]))
         time.sleep(0.002)
     assert values == list(range(60))
-    assert run.thread.dropped == 0 and run.thread.captured == 60
+    assert run.thread.dropped == 0
+    assert run.thread.captured == 60
     wait_until(lambda: run.thread.state == "ended")
     assert run.kinds()[-1] == "ended"
 
@@ -250,7 +254,8 @@ def test_the_end_of_a_file(capture: Any) -> None:
 def test_a_file_that_breaks_off(capture: Any) -> None:
     run = capture(ListSource([picture(), SourceError("It breaks off.")]))
     event = run.wait_event("ended")
-    assert event.level == "warning" and "It breaks off." in event.message
+    assert event.level == "warning"
+    assert "It breaks off." in event.message
 
 
 def test_broken_pictures_of_a_file_are_skipped_and_counted(capture: Any) -> None:
@@ -270,7 +275,8 @@ def test_a_file_without_any_picture_has_failed(capture: Any) -> None:
 def test_a_source_that_means_nothing_is_an_event(capture: Any) -> None:
     run = capture("/no/such/file.mp4")
     event = run.wait_event("failed")
-    assert event.level == "error" and "/no/such/file.mp4" in event.message
+    assert event.level == "error"
+    assert "/no/such/file.mp4" in event.message
     assert run.thread.state == "failed"
     run.thread.switch("synthetic:64x48")
     assert run.frame().truth is not None
@@ -280,7 +286,8 @@ def test_a_stall_and_its_end_are_told(capture: Any) -> None:
     source = StuckSource(good=3)
     run = capture(source)
     event = run.wait_event("stalled")
-    assert event.level == "warning" and "stuck" in event.message
+    assert event.level == "warning"
+    assert "stuck" in event.message
     assert run.thread.fps >= 0
     source.let_go.set()
     run.wait_event("recovered")
@@ -309,7 +316,8 @@ def test_stop_is_bounded_while_the_source_is_stuck(capture: Any, in_open: bool) 
     begin = time.monotonic()
     assert run.thread.stop(0.1) is False
     assert time.monotonic() - begin < 5
-    assert run.thread.state == "stopped" and run.thread.slot.closed
+    assert run.thread.state == "stopped"
+    assert run.thread.slot.closed
     assert run.thread.slot.get() is None  # closed: does not wait
     source.let_go.set()
     assert run.thread.stop(PATIENCE_S) is True
@@ -331,7 +339,8 @@ def test_a_stuck_source_can_be_switched_away_from(
     wait_until(lambda: source.closed == 1)
     for _ in range(5):
         frame = run.frame()
-        assert frame.source == "other" and frame.id > last
+        assert frame.source == "other"
+        assert frame.id > last
         last = frame.id
 
 
@@ -402,7 +411,8 @@ def test_the_measured_rate(capture: Any) -> None:
 
 def test_life_cycle() -> None:
     thread = CaptureThread("synthetic:64x48", FAST)
-    assert thread.state == "stopped" and thread.source_name == "synthetic:64x48"
+    assert thread.state == "stopped"
+    assert thread.source_name == "synthetic:64x48"
     thread.start()
     with pytest.raises(RuntimeError):
         thread.start()

@@ -172,7 +172,8 @@ def test_a_server_that_dies_and_comes_back(camera: Camera, capture: Any) -> None
     camera.switch_off()
     run.wait_event("unplugged")
     event = run.wait_event("retry", 2)
-    assert "cannot be reached" in event.message and camera.url in event.message
+    assert "cannot be reached" in event.message
+    assert camera.url in event.message
     wait_until(lambda: run.thread.state == "waiting")
     last = run.thread.slot.get(0)
     camera.switch_on()
@@ -196,6 +197,8 @@ def test_a_change_of_size_mid_stream(camera: Camera, capture: Any) -> None:
     camera.make = lambda k: jpeg(picture(50, *((64, 48) if k < 20 else (161, 121))))
     run = capture(camera.url, PATIENT)
     wait_until(lambda: run.frame().image.shape == (121, 161, 3))
+    assert "161x121 instead of 64x48" in run.wait_event("resized").message
+    assert (run.thread.applied.width, run.thread.applied.height) == (161, 121)
 
 
 def test_broken_pictures_do_not_end_the_stream(camera: Camera, capture: Any) -> None:
@@ -298,7 +301,8 @@ def test_streams_get_time_outs_and_one_decoder_thread() -> None:
     assert source.live
     before = now_ns()
     reading = source.read()
-    assert reading is not None and reading.start_ns >= before + 1_000_000  # after `grab`
+    assert reading is not None
+    assert reading.start_ns >= before + 1_000_000
     assert source.read() is None
     source.close()
     assert device.released == 1

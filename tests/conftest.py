@@ -1,0 +1,30 @@
+"""Fixtures for all tests: seeds, and the data folder that not every machine has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+# Behaviour, not speed: a loaded machine must not fail a property test. The same cases each time.
+settings.register_profile("livepose", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("livepose")
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real data sets; tests that need it skip where it is missing."""
+    folder = Path(os.environ.get("LIVEPOSE_DATA", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip("no data folder (set LIVEPOSE_DATA): real data sets are not redistributed")
+    return folder

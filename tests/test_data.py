@@ -1,0 +1,283 @@
+"""Readers on small made fixtures, crops, augmentation, the reproducible mix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from livepose.crop import Square, cut, to_input, whole
+from livepose.cv import cv2
+from livepose.data import samples as readers
+from livepose.data.augment import move, random_patch, random_square, recolour
+from livepose.data.mix import Mix, collate
+from livepose.data.samples import DataError, Samples
+from livepose.skeleton import COCO_17, INDEX, LSP_14, J
+
+
+def write_image(file: Path, width: int = 60, height: int = 80) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    cv2.imwrite(str(file), noise)
+
+
+@pytest.fixture
+def lsp(tmp_path: Path) -> Path:
+    joints = np.zeros((3, 14, 2000))
+    joints[0], joints[1] = np.arange(14)[:, None] * 2 + 11, np.arange(14)[:, None] * 3 + 21
+    joints[2, 4] = 1  # left knee occluded
+    scipy.io.savemat(tmp_path / "joints.mat", {"joints": joints})
+    for i in (1, 2, 1001):
+        write_image(tmp_path / "images" / f"im{i:04d}.jpg")
+    return tmp_path
+
+
+def test_lsp_flags_and_halves(lsp: Path) -> None:
+    train, val, test = (readers.read_lsp(lsp, s) for s in ("train", "val", "test"))
+    assert (len(train), len(val), len(test)) == (899, 100, 1000)
+    names = {p.name for p in (*train.images, *val.images)}
+    assert not names & {f"im{i:04d}.jpg" for i in range(1001, 2001)}
+    assert "im0550.jpg" not in names  # a near-duplicate of a test picture
+    assert test.images[0].name == "im1001.jpg"
+    # MATLAB counts from 1, and 1 means occluded here.
+    ankle, knee = INDEX["right_ankle"], INDEX["left_knee"]
+    assert train.joints[0, ankle].tolist() == [10, 20]
+    assert train.known[0, knee]
+    assert train.present[0, knee] == 0
+    assert train.present[0, ankle] == 1
+    assert not train.known[0, INDEX["nose"]]
+    assert train.known[0, INDEX["pelvis"]]  # derived
+    with pytest.raises(DataError, match="train, val and test"):
+        readers.read_lsp(lsp, "all")
+
+
+def test_lspet_flags(tmp_path: Path) -> None:
+    joints = np.zeros((14, 3, 5))
+    joints[:, :2], joints[:, 2] = 31, 1
+    joints[LSP_14.index("left_wrist"), :, 0] = (-1, -1, 0)
+    scipy.io.savemat(tmp_path / "joints.mat", {"joints": joints})
+    s = readers.read_lspet(tmp_path)
+    assert len(s) == 5
+    wrist = INDEX["left_wrist"]
+    assert not s.known[0, wrist]
+    assert s.known[1, wrist]
+    assert s.joints[1, wrist].tolist() == [30, 30]
+
+
+def test_coco(tmp_path: Path) -> None:
+    keypoints = [v for i in range(17) for v in (i, 2 * i, 2)]
+    keypoints[3:6] = [0, 0, 0]
+    keypoints[8] = 1
+    (tmp_path / "person_keypoints.json").write_text(json.dumps({
+        "images": [{"id": 7, "file_name": "a.jpg"}],
+        "annotations": [
+            {"image_id": 7, "keypoints": keypoints, "num_keypoints": 16},
+            {"image_id": 7, "keypoints": [0] * 51, "num_keypoints": 0},
+        ],
+    }))  # fmt: skip
+    s = readers.read_coco(tmp_path)
+    assert len(s) == 1
+    assert not s.known[0, 1]  # flag 0: not labelled
+    assert s.known[0, 2]
+    assert s.present[0, 2] == 0  # flag 1: labelled, hidden
+    assert s.present[0, 3] == 1
+
+
+@pytest.mark.parametrize("content", [None, "nonsense", "{}", '{"images": [], "annotations": [{}]}'])
+def test_broken_files_are_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "person_keypoints.json").write_text(content)
+        (tmp_path / "joints.mat").write_text(content)
+        (tmp_path / "labels.npz").write_text(content)
+    for read in (readers.read_lspet, readers.read_coco, readers.read_pseudo):
+        with pytest.raises(DataError, match=str(tmp_path)):
+            read(tmp_path)
+    with pytest.raises(DataError, match="no pictures"):
+        readers.read_empty(tmp_path)
+
+
+def _pseudo(folder: Path, n: int = 2, score: float = 0.9) -> dict[str, np.ndarray]:
+    keypoints = np.zeros((n, 17, 4), "f4")
+    rng = np.random.default_rng(0)
+    keypoints[..., :2] = rng.uniform(10, 60, (n, 17, 2))
+    keypoints[..., 2], keypoints[..., 3] = score, 0.01
+    labels = {"image": np.array([f"{i}.jpg" for i in range(n)]), "keypoints": keypoints}
+    folder.mkdir(exist_ok=True)
+    for name in labels["image"]:
+        write_image(folder / "images" / str(name))
+    return labels
+
+
+def test_pseudo_labels_are_believed_by_score_and_disagreement(tmp_path: Path) -> None:
+    labels = _pseudo(tmp_path)
+    labels["keypoints"][0, 0, 2] = 0.05  # absent
+    labels["keypoints"][0, 1, 2] = 0.2  # nobody can say
+    labels["keypoints"][0, 2, 3] = 0.2  # the teacher disagrees with itself
+    world, flat = _blaze(labels["keypoints"])
+    np.savez(tmp_path / "labels.npz", **labels, world=world, image33=flat)
+    s = readers.read_pseudo(tmp_path)
+    assert s.known[0, :4].tolist() == [False, False, False, True]
+    assert s.present[0, 0] == 0
+    assert np.isnan(s.present[0, 1:3]).all()
+    assert s.present[0, 3] == 1
+
+
+def _blaze(keypoints: np.ndarray, metre: float = 50.0) -> tuple[np.ndarray, np.ndarray]:
+    """MediaPipe's rows of the same people, at `metre` pixels per metre, depth 0.1 m at the wrist."""
+    n = len(keypoints)
+    world, flat = np.zeros((n, 33, 4), "f4"), np.zeros((n, 33, 3), "f4")
+    for name, i in readers._BLAZE.items():
+        flat[:, i, :2] = keypoints[:, COCO_17.index(name), :2]
+    flat[..., 2] = 1
+    hips = flat[:, [23, 24], :2].mean(1, keepdims=True)
+    world[..., :2] = (flat[..., :2] - hips) / metre
+    world[:, 15, 2] = 0.1
+    return world, flat
+
+
+def test_depth_is_in_pixels_and_only_where_2d_agrees(tmp_path: Path) -> None:
+    labels = _pseudo(tmp_path)
+    world, flat = _blaze(labels["keypoints"])
+    flat[1, :, :2] += 200  # the second teacher saw somebody else
+    np.savez(tmp_path / "labels.npz", **labels, world=world, image33=flat)
+    s = readers.read_pseudo(tmp_path)
+    assert s.depth[0, INDEX["left_wrist"]] == pytest.approx(5, rel=1e-3)  # 0.1 m at 50 px a metre
+    assert s.depth[0, INDEX["nose"]] == pytest.approx(0, abs=1e-3)
+    assert np.isnan(s.depth[1]).all()
+
+
+def test_teacher_fills_and_corrects_but_believes_good_labels(tmp_path: Path, lsp: Path) -> None:
+    s = readers.read_lsp(lsp, "train").take(np.arange(2))
+    s.known[0, INDEX["left_elbow"]] = False
+    keypoints = np.zeros((2, 17, 4), "f4")
+    keypoints[..., :2] = s.joints[:, :17]
+    keypoints[:, :5, :2] = 5  # the face, which LSP does not label
+    keypoints[..., 2] = 0.9
+    keypoints[0, COCO_17.index("right_wrist"), :2] += 100  # sure and far away: a gross error
+    keypoints[1, COCO_17.index("right_wrist"), :2] += 100
+    keypoints[1, COCO_17.index("right_wrist"), 2] = 0.35  # not sure enough
+    keypoints[0, COCO_17.index("left_wrist"), :2] += 1  # near: the human is believed
+    keypoints[0, COCO_17.index("left_elbow"), :2] = 33
+    np.savez(tmp_path / "t.npz", image=np.array([p.name for p in s.images]), keypoints=keypoints)
+    out = readers.with_teacher(s, tmp_path / "t.npz")
+    right, left = INDEX["right_wrist"], INDEX["left_wrist"]
+    assert np.allclose(out.joints[0, right], s.joints[0, right] + 100)
+    assert np.allclose(out.joints[1, right], s.joints[1, right])
+    assert np.allclose(out.joints[0, left], s.joints[0, left])
+    assert out.joints[0, INDEX["left_elbow"]].tolist() == [33, 33]
+    assert out.known[0, INDEX["left_elbow"]]
+    assert out.known[:, INDEX["nose"]].all()
+
+
+# --- squares
+
+
+@pytest.mark.parametrize(("w", "h"), [(640, 480), (641, 479), (1, 1), (50, 333)])
+def test_whole_picture_keeps_its_points(w: int, h: int) -> None:
+    square = whole(w, h)
+    matrix = square.matrix(192)
+    corner = np.array([[-0.5, -0.5], [w - 0.5, h - 0.5]])  # outer corners
+    moved = corner @ matrix[:, :2].T + matrix[:, 2]
+    longest = 0 if w >= h else 1
+    assert moved[0, longest] == pytest.approx(-0.5)
+    assert moved[1, longest] == pytest.approx(191.5)
+    assert np.allclose(square.to_picture((2 * moved + 1) / 192 - 1), corner)
+    assert cut(np.zeros((h, w, 3), np.uint8), square, 192).shape == (192, 192, 3)
+
+
+@pytest.mark.parametrize("side", [40, 400])
+def test_cut_brings_a_dot_to_where_its_label_goes(side: float) -> None:
+    image = np.zeros((300, 300, 3), np.uint8)
+    cv2.circle(image, (170, 140), max(2, round(side / 60)), (255, 255, 255), -1)
+    square = Square(165.0, 143.0, side, angle=0.5, flip=True)
+    joints, known = np.full((J, 2), (170.0, 140.0)), np.ones(J, bool)
+    xyz, _, _ = move(joints, known, np.ones(J), np.zeros(J), square)
+    out = cut(image, square, 96)[..., 0].astype(float)
+    y, x = np.indices(out.shape)
+    seen = np.array([(out * x).sum(), (out * y).sum()]) / out.sum()
+    assert np.allclose(seen, ((xyz[0, :2] + 1) * 96 - 1) / 2, atol=0.5)
+
+
+def test_move_swaps_sides_scales_depth_and_sees_what_is_outside() -> None:
+    joints, known, depth = np.full((J, 2), 50.0), np.ones(J, bool), np.full(J, 5.0)
+    left, right = INDEX["left_knee"], INDEX["right_knee"]
+    joints[left], depth[left] = (40, 50), 10
+    joints[INDEX["nose"]] = (500, 50)
+    xyz, inside, present = move(joints, known, np.ones(J), depth, Square(50, 50, 100, flip=True))
+    assert np.allclose(xyz[right], [0.2, 0, 0.2])
+    assert not inside[INDEX["nose"]]
+    assert present[INDEX["nose"]] == 0
+    assert present[right] == 1
+
+
+def test_to_input() -> None:
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0] = 255  # blue
+    x = to_input([image])
+    assert x.shape == (1, 3, 4, 4)
+    assert x[0, :, 0, 0].tolist() == [-1, -1, 1]  # RGB
+
+
+def test_recolour_keeps_shape_and_is_reproducible() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    for seed in range(40):
+        a = recolour(np.random.default_rng(seed), image)
+        assert a.shape == image.shape
+        assert a.dtype == np.uint8
+        assert np.array_equal(a, recolour(np.random.default_rng(seed), image))
+
+
+def test_random_squares_mostly_show_the_person() -> None:
+    joints, known = np.random.default_rng(0).uniform(100, 200, (J, 2)), np.ones(J, bool)
+    rng, seen = np.random.default_rng(1), []
+    for _ in range(200):
+        square = random_square(rng, joints, known)
+        seen.append(move(joints, known, np.ones(J), np.zeros(J), square)[1].mean())
+    assert np.mean(seen) > 0.8
+    assert np.min(seen) < 0.9  # and some are cut off
+    assert random_patch(rng, 100, 50).side <= 120
+
+
+# --- the mix
+
+
+def _made(tmp_path: Path) -> Samples:
+    labels = _pseudo(tmp_path / "p", 4)
+    world, flat = _blaze(labels["keypoints"])
+    np.savez(tmp_path / "p/labels.npz", **labels, world=world, image33=flat)
+    return readers.read_pseudo(tmp_path / "p")
+
+
+def test_mix_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
+    s = _made(tmp_path)
+    write_image(tmp_path / "e/1.jpg")
+    parts = [(s, 0.7), (readers.read_empty(tmp_path / "e"), 0.3)]
+    a, b, other = Mix(parts, 64, 1, 30), Mix(parts, 64, 1, 30), Mix(parts, 64, 2, 30)
+    for k in (7, 3):
+        assert np.array_equal(a[k].image, b[k].image)
+        assert np.array_equal(a[k].xyz, b[k].xyz)
+    assert any(not np.array_equal(a[k].image, other[k].image) for k in range(3))
+    empty = [item for item in (a[k] for k in range(30)) if not item.known.any()]
+    assert empty
+    assert (np.nan_to_num(empty[0].present) == 0).all()
+    batch = collate([a[0], a[1]])
+    assert batch["image"].shape == (2, 64, 64, 3)
+    assert batch["image"].dtype == torch.uint8
+    assert torch.isfinite(batch["xyz"]).all()
+
+
+def test_unreadable_pictures_are_told_and_skipped(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    s = _made(tmp_path)
+    s.images[0].write_bytes(b"not a picture")
+    mix = Mix([(s, 1.0)], 64, 0, 20)
+    for k in range(20):
+        mix[k]
+    assert "0.jpg: not a readable picture" in capsys.readouterr().err
+    for image in s.images:
+        image.unlink()
+    with pytest.raises(OSError, match="complete"):
+        mix[0]

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livepose import dsnt, resources, skeleton
+from livepose.crop import cut, to_input, whole
+from livepose.cv import cv2
+from livepose.models import store
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.movenet import Conv, MoveNet
+from livepose.models.store import WeightsError, load_model, save_model
+
+J = skeleton.J
+
+
+@pytest.fixture(scope="module")
+def net() -> MargiPose:
+    torch.manual_seed(1)
+    return MargiPose(Config("lightning", 128)).eval()
+
+
+@pytest.fixture
+def saved(net: MargiPose, tmp_path: Path) -> Path:
+    file = tmp_path / "small.safetensors"
+    save_model(file, net, {"seed": 1}, {"pck": 0.5})
+    return file
+
+
+# --- the network
+
+
+def test_output_shapes_and_ranges(net: MargiPose) -> None:
+    with torch.no_grad():
+        out = net(torch.rand(2, 3, 128, 128) * 2 - 1)
+    assert out.xyz.shape == (2, J, 3)
+    assert out.confidence.shape == (2, J)
+    assert out.xy.shape == (2, J, 32, 32)
+    assert out.zy.shape == (2, J, 16, 24)
+    assert out.xz.shape == (2, J, 24, 16)
+    for maps in (out.xy, out.zy, out.xz):
+        assert torch.allclose(maps.sum((-1, -2)), torch.ones(2, J), atol=1e-5)
+    assert (out.xyz.abs() < 1).all()
+    assert ((out.confidence >= 0) & (out.confidence <= 1)).all()
+
+
+def test_coordinates_come_from_the_marginal_maps(net: MargiPose) -> None:
+    with torch.no_grad():
+        out = net(torch.randn(1, 3, 128, 128))
+    assert torch.allclose(out.xyz[..., :2], dsnt.dsnt(out.xy))
+    z = (dsnt.dsnt(out.zy)[..., 0] + dsnt.dsnt(out.xz)[..., 1]) / 2
+    assert torch.allclose(out.xyz[..., 2], z)
+
+
+def test_zy_and_xz_see_the_y_and_x_of_xy(net: MargiPose) -> None:
+    # The marginals of one distribution: the maps of depth agree with xy from the start.
+    with torch.no_grad():
+        out = net(torch.randn(1, 3, 128, 128))
+    assert torch.allclose(dsnt.dsnt(out.zy)[..., 1], out.xyz[..., 1], atol=0.1)
+    assert torch.allclose(dsnt.dsnt(out.xz)[..., 0], out.xyz[..., 0], atol=0.1)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (192, 256)])
+def test_other_input_sizes(net: MargiPose, size: tuple[int, int]) -> None:
+    with torch.no_grad():
+        out = net(torch.zeros(1, 3, *size))
+    assert out.xy.shape[-2:] == (size[0] // 4, size[1] // 4)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (100, 128)])
+def test_impossible_input_sizes_are_refused(net: MargiPose, size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="multiples of 32"):
+        net(torch.zeros(1, 3, *size))
+
+
+def test_no_state_between_calls(net: MargiPose) -> None:
+    a, b = torch.randn(1, 3, 128, 128), torch.randn(1, 3, 128, 128)
+    with torch.no_grad():
+        first, _, again = net(a), net(b), net(a)
+        both = net(torch.cat([a, b]))
+    assert torch.equal(first.xyz, again.xyz)
+    assert torch.allclose(both.xyz[:1], first.xyz, atol=1e-5)
+
+
+def test_half_precision_keeps_float32_outputs(net: MargiPose) -> None:
+    x = torch.randn(1, 3, 128, 128)
+    with torch.no_grad():
+        exact = net(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = net(x)
+    assert half.xyz.dtype == half.xy.dtype == torch.float32
+    assert torch.allclose(half.xyz, exact.xyz, atol=0.03)
+
+
+def test_unknown_trunk_is_refused() -> None:
+    with pytest.raises(ValueError, match="known: lightning, thunder"):
+        Config("resnet")
+    with pytest.raises(ValueError, match="multiples of 32"):
+        Config(input_size=100)
+
+
+def test_same_padding_of_tensorflow() -> None:
+    # Stride 2 on an even size: the first window starts at the first pixel, zeros come after.
+    conv = Conv(1, 1, 3, 2, bias=False)
+    with torch.no_grad():
+        conv.weight.fill_(1)
+        out = conv(torch.ones(1, 1, 4, 4))
+    assert out[0, 0].tolist() == [[9, 6], [6, 4]]
+
+
+# --- MoveNet as published
+
+
+def test_movenet_finds_a_person(shared: Path) -> None:
+    image = cv2.imread(str(shared / "data/lsp_dataset/images/im0001.jpg"))
+    net = MoveNet.load("lightning", shared / "pretrained/movenet-lightning.safetensors")
+    square = whole(image.shape[1], image.shape[0])
+    with torch.no_grad():
+        found = net(to_input([cut(image, square, 192)]))
+    from livepose.data.samples import read_lsp
+
+    samples = read_lsp(shared / "data/lsp_dataset", "train")
+    points = square.to_picture((2 * found.xy[0].numpy() + 1) / 192 - 1)
+    error = np.linalg.norm(points[5:] - samples.joints[0, 5:17], axis=1)
+    assert np.median(error) < 8  # pixels, of a person about 130 tall
+
+
+def test_start_keeps_the_teachers_heatmaps(shared: Path) -> None:
+    teacher = MoveNet.load("lightning", shared / "pretrained/movenet-lightning.safetensors")
+    net = MargiPose(Config("lightning", 192))
+    net.start_from(teacher)
+    x = torch.rand(1, 3, 192, 192) * 2 - 1
+    with torch.no_grad():
+        own = net.logits(x).xy[:, :17]
+        theirs = teacher.head["kpt_heatmap"](teacher.fpn(*teacher.trunk(x)))
+    assert torch.allclose(own, 2 * theirs, atol=1e-3)
+
+
+# --- weights on disk
+
+
+def test_saved_and_loaded(net: MargiPose, saved: Path) -> None:
+    again, card = load_model(str(saved))
+    assert card.name == "small"
+    assert card.config == net.config
+    assert card.measured == {"pck": 0.5}
+    x = torch.randn(1, 3, 128, 128)
+    with torch.no_grad():
+        assert torch.allclose(again(x).xyz, net(x).xyz, atol=5e-3)  # stored in float16
+
+
+def test_truncated(saved: Path) -> None:
+    raw = saved.read_bytes()
+    saved.write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(WeightsError, match="get both files again"):
+        load_model(str(saved))
+
+
+def test_truncated_with_matching_card(saved: Path) -> None:
+    import hashlib
+
+    raw = saved.read_bytes()[:1000]
+    saved.write_bytes(raw)
+    _edit(saved, sha256=hashlib.sha256(raw).hexdigest())
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        load_model(str(saved))
+
+
+def test_weights_of_another_network(saved: Path) -> None:
+    _edit(saved, network={"trunk": "thunder", "input_size": 128, "depth_cells": 24})
+    with pytest.raises(WeightsError, match="does not fit the network of its card"):
+        load_model(str(saved))
+
+
+def test_other_schema(saved: Path) -> None:
+    _edit(saved, schema="livepose-card/99")
+    with pytest.raises(WeightsError, match="livepose-card/99.*update livepose"):
+        load_model(str(saved))
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{", "\x00\xff"])
+def test_card_that_is_none(saved: Path, text: str) -> None:
+    saved.with_suffix(".json").write_text(text, encoding="latin-1")
+    with pytest.raises(WeightsError):
+        load_model(str(saved))
+
+
+def test_card_with_missing_keys_or_unknown_settings(saved: Path) -> None:
+    card = json.loads(saved.with_suffix(".json").read_text())
+    del card["sha256"]
+    saved.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="lacks sha256"):
+        load_model(str(saved))
+    _edit(saved, sha256="0", network={"trunk": "thunder", "layers": 3})
+    with pytest.raises(WeightsError, match="cannot build"):
+        load_model(str(saved))
+
+
+def test_missing_card(saved: Path) -> None:
+    saved.with_suffix(".json").unlink()
+    with pytest.raises(WeightsError, match=r"small\.json is missing"):
+        load_model(str(saved))
+
+
+def test_pickles_are_never_opened(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return (Path.touch, (tmp_path / "exploded",))
+
+    for name in ("model.pt", "model.pth", "model.pkl"):
+        (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
+        with pytest.raises(WeightsError, match="pickled"):
+            load_model(str(tmp_path / name))
+    disguised = tmp_path / "small.safetensors"
+    disguised.write_bytes(pickle.dumps(Bomb()))
+    save_model(tmp_path / "other.safetensors", MargiPose(Config(input_size=64)), {}, {})
+    (tmp_path / "other.json").rename(tmp_path / "small.json")
+    with pytest.raises(WeightsError):
+        load_model(str(disguised))
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_unknown_name_lists_what_there_is() -> None:
+    with pytest.raises(WeightsError, match="shipped models"):
+        load_model("nonsense")
+
+
+def _edit(saved: Path, **values: object) -> None:
+    file = saved.with_suffix(".json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+# --- what is shipped
+
+
+@pytest.mark.parametrize("model", store.available())
+def test_shipped_models_load_and_state_their_origin(model: str) -> None:
+    net, card = load_model(model)
+    assert card.name == model
+    assert {"command", "data", "seed"} <= set(card.training)
+    assert card.measured["lsp_test_pck"] >= 0.84
+    with torch.no_grad():
+        out = net(torch.zeros(1, 3, card.config.input_size, card.config.input_size))
+    assert torch.isfinite(out.xyz).all()
+
+
+def test_shipped_files_are_small() -> None:
+    total = sum(f.stat().st_size for f in resources.WEIGHTS.iterdir())
+    assert 0 < total <= 15e6

@@ -1,0 +1,223 @@
+"""Training goes on where it stopped, evaluation counts by hand, the commands end to end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livepose import cli, skeleton
+from livepose.data.samples import Samples
+from livepose.evaluate.protocol import LIMBS, pck, predict
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import save_model
+from livepose.train.config import Part, TrainConfig, read_config
+from livepose.train.loop import Run, learning_rate
+from livepose.train.loss import loss_parts, total
+from tests.test_data import write_image
+
+J = skeleton.J
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Samples:
+    rng = np.random.default_rng(0)
+    images = [tmp_path / f"images/{i}.png" for i in range(6)]
+    for image in images:
+        write_image(image, 90, 120)
+    joints = rng.uniform(20, 80, (6, J, 2)).astype("f4")
+    full = np.ones((6, J), "f4")
+    return Samples("made", tuple(images), joints, full > 0, full, full * 3)
+
+
+CONFIG = TrainConfig(
+    data=(Part("lsp", "", 1.0),), input_size=64, steps=4, batch=2, workers=0, warm_up=2,
+    validate_every=2, seed=3,
+)  # fmt: skip
+
+
+def test_going_on_is_the_same_as_going_through(people: Samples, tmp_path: Path) -> None:
+    through = Run(CONFIG, tmp_path / "a")
+    through.train([(people, 1.0)], people)
+
+    first = Run(CONFIG, tmp_path / "b")
+    update, seen = first._update, []
+
+    def stop_after_two(batch):  # type: ignore[no-untyped-def]
+        seen.append(update(batch))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return seen[-1]
+
+    first._update = stop_after_two  # type: ignore[method-assign]
+    first.train([(people, 1.0)], people)
+    second = Run(CONFIG, tmp_path / "b")
+    assert second.resume()
+    assert second.step == 2
+    second.train([(people, 1.0)], people)
+    for name, value in through.net.state_dict().items():
+        assert torch.equal(value, second.net.state_dict()[name]), name
+    for name, value in through.ema.state_dict().items():
+        assert torch.equal(value, second.ema.state_dict()[name]), name
+    assert (tmp_path / "a/best.pt").exists()
+
+
+def test_a_run_of_another_configuration_is_not_continued(people: Samples, tmp_path: Path) -> None:
+    run = Run(CONFIG, tmp_path)
+    run.save()
+    with pytest.raises(ValueError, match="another configuration"):
+        Run(replace(CONFIG, rate=1.0), tmp_path).resume()
+
+
+def test_not_a_number_stops_it_with_the_last_state_kept(people: Samples, tmp_path: Path) -> None:
+    run = Run(CONFIG, tmp_path)
+    run.save()
+    with torch.no_grad():
+        run.net.presence_bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="step 0"):
+        run.train([(people, 1.0)], people)
+    fresh = Run(CONFIG, tmp_path)
+    assert fresh.resume()
+    assert all(torch.isfinite(p).all() for p in fresh.net.parameters())
+
+
+def test_learning_rate() -> None:
+    rates = [learning_rate(s, 100, 10, 1.0) for s in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == 1.0
+    assert rates[100] == pytest.approx(0)
+    assert rates[55] == pytest.approx(0.5)
+
+
+def test_loss_ignores_what_is_not_known() -> None:
+    net = MargiPose(Config(input_size=64))
+    out = net(torch.randn(2, 3, 64, 64))
+    none = torch.zeros(2, J, dtype=torch.bool)
+    target = {"xyz": torch.zeros(2, J, 3), "known": none.clone(), "depth_known": none.clone(),
+              "present": torch.full((2, J), float("nan"))}  # fmt: skip
+    assert total(loss_parts(out, target)).item() == 0
+    target["known"][0] = True  # a 2D sample trains the xy maps only
+    parts = loss_parts(out, target)
+    assert parts["xy"] > 0
+    assert parts["z"] == parts["zy_js"] == parts["xz_js"] == 0
+    total(parts).backward()
+    assert net.depth.zy.grad is None or not net.depth.zy.grad.any()
+    assert net.joints.out.weight.grad.any()
+
+
+def test_a_few_steps_lower_the_loss(people: Samples, tmp_path: Path) -> None:
+    run = Run(replace(CONFIG, steps=30, rate=2e-3, trunk_rate=1.0), tmp_path)
+    from livepose.data.mix import Mix, collate
+
+    batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
+    losses = [sum(run._update(dict(batch)).values()) for _ in range(30)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_configurations_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    for text, message in (
+        ("= 3", "not TOML"), ("speed = 3\ndata = []", "unknown settings"), ("steps = 3", "data"),
+        ('[[data]]\nroot = "x"', "reader"),
+    ):  # fmt: skip
+        file.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_config(file)
+    with pytest.raises(ValueError, match=r"none\.toml"):
+        read_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("file", sorted((Path(cli.__file__).parent / "train/configs").glob("*")))
+def test_shipped_configurations_are_readable(file: Path) -> None:
+    assert sum(part.share for part in read_config(file).data) == pytest.approx(1, abs=0.1)
+
+
+# --- evaluation
+
+
+def test_pck_by_hand() -> None:
+    joints = np.zeros((2, J, 2), "f4")
+    joints[:, skeleton.INDEX["left_shoulder"]] = (30, 40)  # right hip at (0, 0): torso 50, limit 10
+    known = np.ones((2, J), bool)
+    known[1, skeleton.INDEX["left_ankle"]] = False
+    s = Samples("x", (Path("a"), Path("b")), joints, known, known * 1.0, joints[..., 0])
+    predicted = joints.copy()
+    predicted[0, skeleton.INDEX["left_knee"]] += (10, 0)  # on the limit: right
+    predicted[0, skeleton.INDEX["left_wrist"]] += (8, 7)  # 10.6: wrong
+    predicted[1, skeleton.INDEX["right_wrist"]] = np.nan  # missing: wrong
+    predicted[1, skeleton.INDEX["left_ankle"]] = 999  # not labelled: does not count
+    predicted[:, skeleton.INDEX["nose"]] = 999  # not a limb
+    score = pck(predicted, s)
+    assert score.pck == pytest.approx(21 / 23)
+    assert score.per_joint["left_wrist"] == 0.5
+    assert score.per_joint["right_wrist"] == 0.5
+    assert score.per_joint["left_ankle"] == 1.0
+    assert list(score.per_joint) == list(LIMBS)
+    assert len(LIMBS) == 12
+
+
+def test_pck_without_torso_does_not_count() -> None:
+    joints, known = np.zeros((1, J, 2), "f4"), np.ones((1, J), bool)
+    known[0, skeleton.INDEX["right_hip"]] = False
+    s = Samples("x", (Path("a"),), joints, known, known * 1.0, joints[..., 0])
+    assert pck(joints, s).pck == 0
+    assert np.isnan(pck(joints, s).per_joint["left_knee"])
+
+
+def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
+    net = MargiPose(Config(input_size=64)).eval()
+    points, confidence = predict(net, people)
+    assert points.shape == (6, J, 3)
+    assert confidence.shape == (6, J)
+    assert (points[..., 1].min() > -0.5) and (points[..., 1].max() < 119.5)
+    one, _ = predict(net, people.take(np.array([4])), batch=1)
+    assert np.allclose(points[4], one[0], atol=1e-2)
+
+
+# --- the commands
+
+
+def test_eval_command(shared: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "tiny.safetensors", MargiPose(Config(input_size=64)), {}, {})
+    out = tmp_path / "out/figures.json"
+    status = cli.main(["eval", "--dataset", "lsp", "--root", str(shared / "data/lsp_dataset"), "--split",
+                       "val", "--model", str(tmp_path / "tiny.safetensors"), "--json", str(out)])  # fmt: skip
+    assert status == 0
+    figures = json.loads(out.read_text())
+    assert 0 <= figures["pck"] < 0.2  # an untrained network
+    assert len(figures["per_joint"]) == 12
+    assert figures["images"] == 100
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--root", "nowhere", "--model", "base"],
+        ["--root", "nowhere", "--model", "nonsense"],
+        ["--root", "nowhere", "--device", "tpu"],
+    ],
+)
+def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> None:  # type: ignore[no-untyped-def]
+    assert cli.main(["eval", "--dataset", "lsp", *arguments]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        'trunk = "lightning"\ninput_size = 64\nsteps = 2\nbatch = 2\nvalidate_every = 2\nworkers = 0\n'
+        'start_from = "pretrained/movenet-lightning.safetensors"\n'
+        '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\nshare = 1.0\n'
+    )
+    run, out = tmp_path / "run", tmp_path / "w/tiny.safetensors"
+    assert cli.main(["train", str(config), "--data", str(shared), "--out", str(run)]) == 0
+    assert cli.main(["pack", str(run), "--out", str(out), "--command", "livepose train tiny"]) == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["training"]["steps"] == 2
+    assert str(shared) not in json.dumps(card)  # no paths of this machine
+    assert cli.main(["pack", str(tmp_path), "--out", str(out), "--command", "x"]) == 2
+    assert cli.main(["train", "nonsense", "--data", str(shared), "--out", str(run)]) == 2

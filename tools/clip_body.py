@@ -26,18 +26,29 @@ from scipy.spatial import cKDTree
 from livepose.skeleton import JOINTS
 
 BASE_VERTICES = 19_158
-PHENOTYPE = dict(gender=1.0, age=0.66, muscle=0.5, weight=0.48, height=0.5, proportions=0.62)
-SUIT, SHOES, HAIR = "clothes/male_casualsuit04", "clothes/shoes05", "hair/short02"
-DRAPE, EASE = 8, 0.009  # rounds of smoothing the top, and its least distance from the skin
-WAIST = 0.1  # height in the rest pose; trousers stay as they are
+FIRST_EYE_VERTEX = 14_598  # the two eyeballs are the vertices 14598-14741
+
+# Who it is: anny's shape parameters, and a hint of a smile.
+PHENOTYPE = {
+    "gender": 1.0,
+    "age": 0.66,
+    "muscle": 0.5,
+    "weight": 0.48,
+    "height": 0.5,
+    "proportions": 0.62,
+}
+FACE = {"mouthSmileLeft": 0.35, "mouthSmileRight": 0.35}
 SKIN = "skins/textures/young_lightskinned_male_diffuse3.jpg"
-FACE = dict(mouthSmileLeft=0.35, mouthSmileRight=0.35)
-FIRST_EYE_VERTEX = 14_598  # hm08's two eyeballs are the vertices 14598-14741
-SHIRT_ROWS = 0.405  # of the suit's texture, from the top
-BROW_HEIGHT, BROW_RGB = 0.014, (70, 48, 36)
-HAIR_RGB = (74, 54, 42)
-EMBLEM = (0.494, 0.1, 0.132)  # on its chest, replaced by the cloth below: left, top, size
-SHIRT_RGB = (176, 54, 44)  # the shirt is dyed, so that it stands out from the blue jeans
+BROW_HEIGHT, BROW_RGB = 0.014, (70, 48, 36)  # metres above the middle of the eye
+HAIR, HAIR_RGB = "hair/short02", (74, 54, 42)
+
+# What it wears. The shirt is dyed, so that it stands out from the blue jeans.
+SUIT, SHOES = "clothes/male_casualsuit04", "clothes/shoes05"
+SHIRT_RGB = (176, 54, 44)
+SHIRT_ROWS = 0.405  # the part of the suit's texture, from the top, that is the shirt
+EMBLEM = (0.494, 0.1, 0.132)  # left, top and size of the print on its chest, which is removed
+DRAPE, EASE = 8, 0.009  # rounds of smoothing the shirt, and its least distance from the skin
+WAIST = 0.1  # height in the rest pose; trousers stay as they are
 
 # Limb joints are where anny's bones begin.
 BONE_OF = {

@@ -4,6 +4,8 @@ Angles are degrees, lengths metres. Feet are placed, and the legs follow from wh
 (two-bone inverse kinematics), so that a standing foot neither slides nor sinks.
 """
 
+# ruff: noqa: C408 - dict(name=value) keeps the tables readable
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -193,8 +195,8 @@ def _trunk_turn(forward: float, around: float, to_left: float) -> np.ndarray:
 
 def _arm(person: Person, side: str, s: float, c: Pose) -> dict[str, np.ndarray]:
     """Turns of one arm, s: 1 left, -1 right. All in the axes of the rest pose."""
-    shoulder, elbow, wrist, knuckle = (
-        person.head(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist", "finger3-1")
+    shoulder, elbow, wrist = (
+        person.head(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist")
     )
     upper, lower = _unit(elbow - shoulder), _unit(wrist - elbow)
     hinge = _unit(np.cross(upper, lower))

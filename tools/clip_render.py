@@ -286,7 +286,7 @@ class Renderer:
             shade.render()
         ctx.disable(moderngl.DEPTH_TEST)
         self._screen(self._occlude, self._open_target, depth=self._depth)
-        inputs = dict(direct=self._direct, indirect=self._indirect, open=self._open)
+        inputs = {"direct": self._direct, "indirect": self._indirect, "open": self._open}
         self._screen(self._compose, self._picture_target, **inputs)
         ctx.enable(moderngl.DEPTH_TEST)
 

@@ -25,26 +25,28 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-TOOLS = Path(__file__).resolve().parent
-sys.path[:0] = [str(TOOLS), str(TOOLS.parent)]
+# Python finds the other modules of tools/ by itself, and livepose without being installed by this.
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
-from clip_body import Person, load_person, skin  # noqa: E402
-from clip_motion import SECONDS, pose, tracks  # noqa: E402
-from clip_render import Camera, Renderer  # noqa: E402
-from clip_room import things  # noqa: E402
+from clip_body import Person, load_person, skin
+from clip_motion import SECONDS, pose, tracks
+from clip_render import Camera, Renderer
+from clip_room import things
 
-from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS, side  # noqa: E402
+from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS, side
 
 FPS = 30
 LARGEST = 2_700_000  # bytes of clip.mp4
 CAMERA = Camera(np.array([0.0, 1.15, 3.6]), np.radians(1.7), 1100.0, 1280, 720)
+# The middle of the window that the light falls through, to the left and out of the picture.
 WINDOW = np.array([-2.55, 1.95, 1.9])
 GLOSS = {"body": 0.03, "eyes": 0.3, "shoes05": 0.03}
 # A joint lies this deep (metres) in the body: what is nearer to the camera by more hides it.
-DEPTH = dict(
-    nose=0.03, eye=0.025, ear=0.03, shoulder=0.13, elbow=0.08, wrist=0.06, hip=0.22, knee=0.11,
-    ankle=0.10, head_top=0.12, neck=0.15, head=0.16, spine=0.19, pelvis=0.20,
-)  # fmt: skip
+DEPTH = {
+    "nose": 0.03, "eye": 0.025, "ear": 0.03, "head_top": 0.12, "head": 0.16, "neck": 0.15,
+    "spine": 0.19, "pelvis": 0.20, "shoulder": 0.13, "elbow": 0.08, "wrist": 0.06,
+    "hip": 0.22, "knee": 0.11, "ankle": 0.10,
+}  # fmt: skip
 
 
 class Scene:
@@ -94,7 +96,7 @@ def overlay(picture: np.ndarray, joints: np.ndarray, seen: np.ndarray) -> np.nda
     """The picture with the skeleton: left red, right green; hidden joints are hollow."""
     colours = {"left": (60, 60, 255), "right": (60, 220, 60), "middle": (255, 160, 60)}
     out = np.ascontiguousarray(picture)
-    place = [tuple(int(round(k * 16)) for k in joint) for joint in joints]
+    place = [tuple(round(float(k) * 16) for k in joint) for joint in joints]
     for a, b in BONES + FACE_BONES:
         name = b if side(a) == "middle" else a
         ends = place[INDEX[a]], place[INDEX[b]]
@@ -148,7 +150,7 @@ def main() -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         camera = CAMERA.to_camera(np.stack(world))
         xyz = (camera - camera[:, INDEX["pelvis"], None]).astype(np.float32)
-        truth = dict(joints=joints, xyz=xyz, visible=np.stack(seen), fps=np.float32(FPS))
+        truth = {"joints": joints, "xyz": xyz, "visible": np.stack(seen), "fps": np.float32(FPS)}
         np.savez_compressed(args.out / "clip.truth.npz", **truth)
         for crf in range(18, 40):
             encode(pictures, args.out / "clip.mp4", crf)

@@ -38,7 +38,8 @@ setup(
         "vispy>=0.14.3,<1",
     ],
     extras_require={
-        "test": ["dsntnn>=0.5.3,<1", "hypothesis>=6.100", "onnx>=1.16", "onnxruntime>=1.18", "pytest>=8"],
+        "test": ["dsntnn>=0.5.3,<1", "hypothesis>=6.100", "onnxruntime>=1.18", "onnxscript>=0.1",
+                 "pytest>=8"],
         "dev": ["mypy>=1.11", "ruff>=0.6"],
     },
     entry_points={"console_scripts": ["livepose = livepose.cli:main"]},

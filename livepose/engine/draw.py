@@ -61,7 +61,8 @@ def annotated(result: Result, mirror: bool = False) -> np.ndarray:
         image = np.ascontiguousarray(image[:, ::-1])
     size = max(0.4, image.shape[0] / 1000)
     text = f"{result.model} on {result.device}   {result.frame.timeline.total_ms:.0f} ms"
-    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(image, text, (10, int(32 * size) + 4), cv2.FONT_HERSHEY_SIMPLEX, size, colour,
-                    width, cv2.LINE_AA)  # fmt: skip
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    cv2.rectangle(image, (0, 0), (width + 20, height + base + 14), (32, 28, 24), -1)
+    cv2.putText(image, text, (10, height + 8), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1,
+                cv2.LINE_AA)  # fmt: skip
     return image

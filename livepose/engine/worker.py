@@ -142,6 +142,11 @@ class InferenceThread:
         self.failures = 0
         self._emit("warning", "fallback", f"{reason[0].upper()}{reason[1:]}: running on the CPU now.")
 
+    def _ready(self, net: MargiPose, model: str) -> Predictor:
+        predictor = Predictor(net, model, self.placement)
+        predictor.warm_up()
+        return predictor
+
     def _change(self, model: str) -> None:
         try:
             net = self._load(model)
@@ -149,15 +154,14 @@ class InferenceThread:
             self._emit("error", "model", f"{error}")
             return
         try:
-            predictor = Predictor(net, model, self.placement)
-            predictor.warm_up()
-        except RuntimeError as error:  # torch.cuda.OutOfMemoryError is one
+            predictor = self._ready(net, model)
+        except Exception as error:  # torch.cuda.OutOfMemoryError, a kernel that is missing, ...
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
             if self.placement.device.type == "cpu":
-                self._emit("error", "model", f"{model} cannot run: {error}")
+                self._emit("error", "model", f"{model} cannot run ({text}); choose another model.")
                 return
-            self._fall_back(f"{model} does not run on the GPU ({str(error).splitlines()[0]})")
-            predictor = Predictor(self._load(model), model, self.placement)
-            predictor.warm_up()
+            self._fall_back(f"{model} does not run on the GPU ({text})")
+            predictor = self._ready(self._load(model), model)
         self._predictor, self.model = predictor, model
         where = f"{self.placement.device_name}, {self.placement.precision_name}"
         self._emit("info", "model", f"{model} runs on {where}.")

@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
         "command": args.command, "config": config, "seed": config["seed"],
         "steps": chosen["step"],
         "squares": chosen["step"] * config["batch"],
-        "hours": round(state["seconds"] / 3600, 2), "machine": platform.machine(),
+        "hours": round(state.get("seconds", 0) / 3600, 2), "machine": platform.machine(),
         "torch": torch.__version__,
         "data": {name: LICENCES[name] for name in [*readers, "trunk"]},
     }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import importlib.util
 import os
 import socket
@@ -47,21 +46,31 @@ def only_wayland() -> bool:
     return not os.environ.get("QT_QPA_PLATFORM") and not _x_answers() and _wayland_answers()
 
 
+# The connection of the last question. An X server of which we are the only client (Xvfb) resets
+# itself when that client leaves, and would turn Qt away for as long as that takes.
+_held: list[tuple[ctypes.CDLL, int]] = []
+
+
 def _x_answers() -> bool:
     """Connects as Qt would, authorisation included."""
     if not os.environ.get("DISPLAY"):
         return False
     try:
-        xcb = ctypes.CDLL(ctypes.util.find_library("xcb") or "libxcb.so.1")
+        xcb = ctypes.CDLL("libxcb.so.1")
     except OSError:
         return False
     xcb.xcb_connect.restype = ctypes.c_void_p
     xcb.xcb_connection_has_error.argtypes = [ctypes.c_void_p]
     xcb.xcb_disconnect.argtypes = [ctypes.c_void_p]
     connection = xcb.xcb_connect(None, None)
-    failed = xcb.xcb_connection_has_error(connection)
-    xcb.xcb_disconnect(connection)
-    return not failed
+    if xcb.xcb_connection_has_error(connection):
+        xcb.xcb_disconnect(connection)
+        return False
+    while _held:
+        library, old = _held.pop()
+        library.xcb_disconnect(old)
+    _held.append((xcb, connection))
+    return True
 
 
 def _wayland_answers() -> bool:

@@ -147,7 +147,7 @@ class StageTable(_StagePaint):
         found: StageStats | None = (
             self._stats.end_to_end if stage == "total" else self._stats.stages.get(stage)
         )
-        return "–" if found is None else milliseconds(getattr(found, row))
+        return milliseconds(getattr(found, row)) if found is not None and found.max else "–"
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

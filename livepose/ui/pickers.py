@@ -88,7 +88,7 @@ class SourcePicker(Picker):
         threading.Thread(target=self._search, name="sources", daemon=True).start()
 
     def set_current(self, source: str) -> None:
-        if source != self._current:
+        if source != self._current or source != self.currentData():
             self._current = source
             self._fill()
 

@@ -103,6 +103,15 @@ void main() {
 _KEY_LIGHT = np.array([-0.35, 0.82, 0.45])
 
 
+# One triangle without size and without opacity.
+_NOBODY = Mesh(
+    np.zeros((3, 3), np.float32),
+    np.zeros((3, 3), np.float32),
+    np.zeros((3, 4), np.float32),
+    np.array([[0, 1, 2]], np.uint32),
+)
+
+
 class OpenGLUnavailable(RuntimeError):
     """There is no OpenGL here; the message says why."""
 
@@ -192,17 +201,19 @@ class Scene3D:
         self.camera.depth_value = 400.0
         self._view.camera = self.camera
         self._buffers = tuple(
-            gloo.VertexBuffer(np.zeros((3, width), np.float32)) for width in (3, 3, 4)
+            gloo.VertexBuffer(values)
+            for values in (_NOBODY.positions, _NOBODY.normals, _NOBODY.colours)
         )
-        self._faces = gloo.IndexBuffer(np.zeros((1, 3), np.uint32))
-        self._face_count = 1
+        self._faces = gloo.IndexBuffer(_NOBODY.faces)
+        self._face_count = len(_NOBODY.faces)
         root = self._view.scene
         self._floor = _Floor(3.5, parent=root)
         self._shadow = _Lit(self._buffers, self._faces, True, parent=root)
         self._body = _Lit(self._buffers, self._faces, False, parent=root)
+        # The body is drawn last and always, even if it is nobody: it leaves writing to the depth
+        # buffer switched on, without which the next picture's clearing would do nothing.
         for order, node in enumerate((self._floor, self._shadow, self._body)):
             node.order = order
-        self._shadow.visible = self._body.visible = False
         self.canvas.events.draw.connect(self._aim_light, position="first")
         self.look("angled")
         self.set_theme(theme)
@@ -220,10 +231,7 @@ class Scene3D:
 
     def show(self, mesh: Mesh) -> None:
         """Takes the mesh for the next drawing; the caller asks the native widget to repaint."""
-        visible = len(mesh.faces) > 0
-        self._shadow.visible = self._body.visible = visible
-        if not visible:
-            return
+        mesh = mesh if len(mesh.faces) else _NOBODY
         for buffer, values in zip(
             self._buffers, (mesh.positions, mesh.normals, mesh.colours), strict=True
         ):

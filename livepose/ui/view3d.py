@@ -29,7 +29,7 @@ class View3D(QWidget):
     """Shows the poses of the newest result in space; a message if there is no OpenGL.
 
     drawn: emitted after each drawing with its cost in ms. view_changed: the name of the view
-    that the camera stands in, empty for none of `VIEWS`.
+    that the camera stands in, empty for none of `VIEWS`. shown: whose poses are in the scene.
     """
 
     drawn = pyqtSignal(float)
@@ -50,6 +50,7 @@ class View3D(QWidget):
         self._theme = theme
         self._stage = Stage()
         self._result: Result | None = None
+        self.shown: Result | None = None
         self._cost_s = 0.0
         self._began_s = 0.0
         self._last_s = 0.0
@@ -143,6 +144,7 @@ class View3D(QWidget):
         confidence = np.array([pose.confidence for pose in poses])
         self.scene.show(skeleton_mesh.build(points, confidence, self._theme.middle))
         self.scene.native.update()
+        self.shown = self._result
 
     def _begins(self, event: object) -> None:
         self._began_s = time.monotonic()

@@ -224,6 +224,7 @@ class MainWindow(QMainWindow):
         self._save()
         # Gone at once for the user, however long the camera's driver takes to let go.
         self.hide()
+        QApplication.sync()
         self.bridge.close()
         self.session.stop(_STOP_S)
         QApplication.quit()

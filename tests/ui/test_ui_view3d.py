@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livepose import palette
+
+from .fakes import person, result
+
+
+@pytest.fixture(scope="module")
+def view(app):  # type: ignore[no-untyped-def]
+    from livepose.ui.view3d import View3D
+
+    view = View3D()
+    if view.scene is None:
+        pytest.skip(f"no OpenGL: {view.problem}")
+    view.resize(320, 300)
+    view.show()
+    app.processEvents()
+    yield view
+    view.close()
+
+
+@pytest.fixture
+def shown(view, until):  # type: ignore[no-untyped-def]
+    """The view with somebody in it, seen from the front."""
+    view.set_mirror(False)
+    view.look("front")
+    show(view, until, person())
+    return view
+
+
+def show(view, until, *poses) -> None:  # type: ignore[no-untyped-def]
+    news = result(poses=poses)
+    view.show_result(news)
+    until(lambda: view.shown is news)
+
+
+def near(image: np.ndarray, rgb: tuple[int, int, int]) -> np.ndarray:
+    """Where the hue is about that of `rgb`, lit or in the shade."""
+    colour = image[..., :3].astype(float)
+    grey = colour.mean(-1, keepdims=True)
+    wanted = np.array(rgb, float) - np.mean(rgb)
+    chroma = colour - grey
+    length = np.linalg.norm(chroma, axis=-1)
+    along = (chroma @ wanted) / (np.linalg.norm(wanted) * np.maximum(length, 1e-6))
+    return (along > 0.97) & (length > 40)
+
+
+def test_skeleton_is_drawn_where_it_should_be(shown) -> None:  # type: ignore[no-untyped-def]
+    image = shown.scene.image()
+    left, right = near(image, palette.SIDES["left"]), near(image, palette.SIDES["right"])
+    assert left.sum() > 300
+    assert right.sum() > 300
+    # The person faces us: its left is on the right, as in the picture, and that arm is up.
+    assert np.nonzero(left)[1].mean() > np.nonzero(right)[1].mean() + 10
+    assert np.nonzero(left)[0].min() < np.nonzero(right)[0].min() - 20
+    # The whole of it is in sight, with a margin.
+    rows, columns = np.nonzero(left | right)
+    height, width = left.shape
+    assert rows.min() > 0.03 * height
+    assert rows.max() < 0.97 * height
+    assert columns.min() > 0.03 * width
+    assert columns.max() < 0.97 * width
+
+
+def test_views_differ_and_turn_the_person(shown) -> None:  # type: ignore[no-untyped-def]
+    images, widths = {}, {}
+    for name in ("front", "side", "top", "angled"):
+        shown.look(name)
+        images[name] = shown.scene.image().astype(int)
+        body = near(images[name], palette.SIDES["left"]) | near(
+            images[name], palette.SIDES["right"]
+        )
+        widths[name] = np.ptp(np.nonzero(body)[1])
+    for a in images:
+        for b in images:
+            if a < b:
+                assert (np.abs(images[a] - images[b]).max(-1) > 30).mean() > 0.01, (a, b)
+    assert widths["side"] < 0.5 * widths["front"]
+
+
+def test_the_view_is_kept_between_frames(shown, until) -> None:  # type: ignore[no-untyped-def]
+    shown.scene.camera.azimuth, shown.scene.camera.elevation = 33, 21
+    shown.scene.camera.scale_factor = 1.7
+    before = shown.camera_state()
+    show(shown, until, person())
+    show(shown, until, person(), person((250, 110), 70))
+    assert shown.camera_state() == before
+    shown.look("top")
+    shown.restore_camera(before)
+    assert shown.camera_state() == pytest.approx(before)
+
+
+def test_mirror_swaps_the_sides_of_the_view(shown, until) -> None:  # type: ignore[no-untyped-def]
+    shown.set_mirror(True)
+    show(shown, until, person())
+    image = shown.scene.image()
+    left, right = near(image, palette.SIDES["left"]), near(image, palette.SIDES["right"])
+    assert np.nonzero(left)[1].mean() < np.nonzero(right)[1].mean() - 10
+
+
+def test_nobody_and_somebody_again(shown, until) -> None:  # type: ignore[no-untyped-def]
+    show(shown, until)
+    assert not near(shown.scene.image(), palette.SIDES["left"]).any()
+    show(shown, until, person())
+    assert near(shown.scene.image(), palette.SIDES["left"]).any()
+
+
+def test_draws_seldom_enough(shown, spin) -> None:  # type: ignore[no-untyped-def]
+    drawn: list[float] = []
+    shown.drawn.connect(drawn.append)
+    for number in range(60):
+        shown.show_result(result(poses=(person(),), number=number))
+        spin(0.005)
+    spin(0.3)
+    assert 1 <= len(drawn) <= 25, "60 results in 0.3 s and more"
+
+
+def test_the_theme_is_seen(shown) -> None:  # type: ignore[no-untyped-def]
+    from livepose.ui.theme import DARK, LIGHT
+
+    shown.set_theme(LIGHT)
+    assert shown.scene.image()[3, 3, :3].mean() > 200
+    shown.set_theme(DARK)
+    assert shown.scene.image()[3, 3, :3].mean() < 60
+
+
+def test_compass_follows_the_camera(shown, until) -> None:  # type: ignore[no-untyped-def]
+    names = []
+    shown.view_changed.connect(names.append)
+    shown.look("top")
+    until(lambda: "top" in names)
+    axes = {letter: (right, up) for letter, right, up, _ in shown._compass.axes()}
+    assert axes["X"] == pytest.approx((1, 0), abs=1e-6)
+    assert axes["Y"] == pytest.approx((0, 1), abs=1e-6)
+    shown.scene.camera.azimuth = 10
+    until(lambda: names[-1] == "")

@@ -19,7 +19,11 @@ setup(
     license="GPL-3.0-or-later",
     python_requires=">=3.10",
     # The clip and the weights lie beside the package in a checkout, and inside it once installed.
-    packages=[*find_packages(include=["livepose", "livepose.*"]), "livepose.assets", "livepose.weights"],
+    packages=[
+        *find_packages(include=["livepose", "livepose.*"]),
+        "livepose.assets",
+        "livepose.weights",
+    ],
     package_dir={"livepose.assets": "assets", "livepose.weights": "weights"},
     package_data={
         "livepose.assets": ["*.mp4", "*.npz"],
@@ -38,8 +42,13 @@ setup(
         "vispy>=0.14.3,<1",
     ],
     extras_require={
-        "test": ["dsntnn>=0.5.3,<1", "hypothesis>=6.100", "onnxruntime>=1.18", "onnxscript>=0.1",
-                 "pytest>=8"],
+        "test": [
+            "dsntnn>=0.5.3,<1",
+            "hypothesis>=6.100",
+            "onnxruntime>=1.18",
+            "onnxscript>=0.1",
+            "pytest>=8",
+        ],
         "dev": ["mypy>=1.11", "ruff>=0.6"],
     },
     entry_points={"console_scripts": ["livepose = livepose.cli:main"]},

@@ -12,7 +12,7 @@ from livepose.cv import cv2
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A turned square of a picture: centre and side in pixels, angle in radians, mirrored or not."""
+    """A square of a picture: centre and side in pixels, angle in radians, mirrored or not."""
 
     cx: float
     cy: float

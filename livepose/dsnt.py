@@ -36,11 +36,13 @@ def _check_dims(dims: int) -> None:
 # --------------------------------------------------------------------------- coordinates
 
 
-def cell_centres(n: int, *, dtype: torch.dtype | None = None, device: object = None) -> Tensor:
+def cell_centres(
+    n: int, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Tensor:
     """Centres of n cells on -1..1: ``(2i - (n - 1)) / n`` for i = 0..n-1. Shape (n,)."""
     if n < 1:
         raise ValueError(f"a map needs at least one cell along each axis, got {n}")
-    i = torch.arange(n, dtype=dtype or torch.get_default_dtype(), device=device)  # type: ignore[arg-type]
+    i = torch.arange(n, dtype=dtype or torch.get_default_dtype(), device=device)
     return (2 * i - (n - 1)) / n
 
 

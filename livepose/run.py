@@ -44,11 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--headless", action="store_true", help="no window, also with a display")
     report.add_argument("--frames", type=int, help="stop after so many frames")
     report.add_argument("--seconds", type=float, help="stop after so long")
-    report.add_argument("--every-frame", action="store_true",
-                        help="process every frame of a file as fast as it goes, not in real time")  # fmt: skip
+    report.add_argument(
+        "--every-frame",
+        action="store_true",
+        help="process every frame of a file as fast as it goes, not in real time",
+    )
     report.add_argument("--json", type=Path, help="latency report to write")
     report.add_argument("--video", type=Path, help="annotated video to write (.mp4)")
-    report.add_argument("--trace", type=Path, help="trace of all stages to write (Perfetto, Chrome)")
+    report.add_argument(
+        "--trace", type=Path, help="trace of all stages to write (Perfetto, Chrome)"
+    )
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -137,9 +142,12 @@ def _window(args: argparse.Namespace, options: CaptureOptions) -> int:
         return run_app(
             AppOptions(
                 session_factory=_factory(args, replace(options, loop=loop), window=150),
-                source=args.source, model=args.model, device=args.device,
-                precision=args.precision, mirror=args.mirror,
-            )  # fmt: skip
+                source=args.source,
+                model=args.model,
+                device=args.device,
+                precision=args.precision,
+                mirror=args.mirror,
+            )
         )
     except DeviceError as error:
         print(f"livepose: {error}", file=sys.stderr)

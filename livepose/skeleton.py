@@ -69,7 +69,8 @@ BONES: tuple[tuple[str, str], ...] = (
     ("pelvis", "right_hip"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"),
 )  # fmt: skip
 FACE_BONES: tuple[tuple[str, str], ...] = (
-    ("nose", "left_eye"), ("left_eye", "left_ear"), ("nose", "right_eye"), ("right_eye", "right_ear"),
+    ("nose", "left_eye"), ("left_eye", "left_ear"),
+    ("nose", "right_eye"), ("right_eye", "right_ear"),
 )  # fmt: skip
 
 # Missing joints that are, by definition here, the weighted mean of labelled ones.

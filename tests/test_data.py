@@ -127,7 +127,7 @@ def test_pseudo_labels_are_believed_by_score_and_disagreement(tmp_path: Path) ->
 
 
 def _blaze(keypoints: np.ndarray, metre: float = 50.0) -> tuple[np.ndarray, np.ndarray]:
-    """MediaPipe's rows of the same people, at `metre` pixels per metre, depth 0.1 m at the wrist."""
+    """MediaPipe's rows of the same people, `metre` pixels a metre, the wrist 0.1 m behind."""
     n = len(keypoints)
     world, flat = np.zeros((n, 33, 4), "f4"), np.zeros((n, 33, 3), "f4")
     for name, i in readers._BLAZE.items():

@@ -366,7 +366,7 @@ def test_pause_step_and_switch() -> None:
 
 
 def test_without_a_camera_the_clip_plays(monkeypatch: pytest.MonkeyPatch) -> None:
-    from livepose.engine import session as module
+    from livepose.capture import open as module
 
     monkeypatch.setattr(module, "list_cameras", lambda: [])
     if not resources.CLIP.exists():
@@ -448,7 +448,9 @@ def test_headless_stops_after_frames_or_seconds() -> None:
     assert time.monotonic() - begin < 15
 
 
-@pytest.mark.parametrize("source", ["/nowhere/clip.mp4", "/dev/video97", "http://127.0.0.1:9/x", "@"])
+@pytest.mark.parametrize(
+    "source", ["/nowhere/clip.mp4", "/dev/video97", "http://127.0.0.1:9/x", "@"]
+)
 def test_headless_ends_with_one_line_where_the_source_is_none(source: str) -> None:
     with pytest.raises(headless.HeadlessError) as error:
         run(source)
@@ -518,7 +520,7 @@ def test_without_display_a_fresh_process_writes_video_and_report(tmp_path: Path)
 
 def test_engine_and_model_know_no_qt() -> None:
     code = (
-        "import sys, livepose.run, livepose.engine.session, livepose.models.store, livepose.train.loop;"
+        "import sys, livepose.run, livepose.engine.session, livepose.train.loop;"
         "assert not any(m.startswith(('PyQt5', 'vispy', 'livepose.ui')) for m in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(cli.__file__).parents[1])

@@ -179,7 +179,7 @@ def test_weights_of_another_network(saved: Path) -> None:
 
 def test_other_schema(saved: Path) -> None:
     _edit(saved, schema="livepose-card/99")
-    with pytest.raises(WeightsError, match="livepose-card/99.*update livepose"):
+    with pytest.raises(WeightsError, match=r"livepose-card/99.*update livepose"):
         load_model(str(saved))
 
 

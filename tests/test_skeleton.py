@@ -44,8 +44,15 @@ def test_flip_is_its_own_inverse_and_swaps_sides() -> None:
 def test_derive_fills_what_follows_and_keeps_labels() -> None:
     points = np.full((J, 2), np.nan)
     mask = np.zeros(J, bool)
-    for name, xy in {"left_hip": (2, 0), "right_hip": (0, 0), "left_shoulder": (2, -4),
-                     "right_shoulder": (0, -4), "head_top": (1, -8), "neck": (1, -5)}.items():  # fmt: skip
+    labels = {
+        "left_hip": (2, 0),
+        "right_hip": (0, 0),
+        "left_shoulder": (2, -4),
+        "right_shoulder": (0, -4),
+        "head_top": (1, -8),
+        "neck": (1, -5),
+    }
+    for name, xy in labels.items():
         points[INDEX[name]], mask[INDEX[name]] = xy, True
     out, known = skeleton.derive(points, mask)
     assert out[INDEX["pelvis"]].tolist() == [1, 0]

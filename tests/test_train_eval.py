@@ -173,7 +173,8 @@ def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
     points, confidence = predict(net, people)
     assert points.shape == (6, J, 3)
     assert confidence.shape == (6, J)
-    assert (points[..., 1].min() > -0.5) and (points[..., 1].max() < 119.5)
+    assert points[..., 1].min() > -0.5
+    assert points[..., 1].max() < 119.5
     one, _ = predict(net, people.take(np.array([4])), batch=1)
     assert np.allclose(points[4], one[0], atol=1e-2)
 
@@ -184,8 +185,9 @@ def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
 def test_eval_command(shared: Path, tmp_path: Path) -> None:
     save_model(tmp_path / "tiny.safetensors", MargiPose(Config(input_size=64)), {}, {})
     out = tmp_path / "out/figures.json"
-    status = cli.main(["eval", "--dataset", "lsp", "--root", str(shared / "data/lsp_dataset"), "--split",
-                       "val", "--model", str(tmp_path / "tiny.safetensors"), "--json", str(out)])  # fmt: skip
+    data = ["--dataset", "lsp", "--root", str(shared / "data/lsp_dataset"), "--split", "val"]
+    model = ["--model", str(tmp_path / "tiny.safetensors")]
+    status = cli.main(["eval", *data, *model, "--json", str(out)])
     assert status == 0
     figures = json.loads(out.read_text())
     assert 0 <= figures["pck"] < 0.2  # an untrained network
@@ -209,7 +211,8 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
 def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text(
-        'trunk = "lightning"\ninput_size = 64\nsteps = 2\nbatch = 2\nvalidate_every = 2\nworkers = 0\n'
+        'trunk = "lightning"\ninput_size = 64\nsteps = 2\nbatch = 2\n'
+        "validate_every = 2\nworkers = 0\n"
         'start_from = "pretrained/movenet-lightning.safetensors"\n'
         '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\nshare = 1.0\n'
     )

@@ -2,7 +2,7 @@
 
 from livepose.capture.camera import CameraSource, list_cameras
 from livepose.capture.images import ImageSource
-from livepose.capture.open import parse_source
+from livepose.capture.open import DEFAULT, parse_source
 from livepose.capture.slot import Slot
 from livepose.capture.source import Applied, CaptureOptions, Reading, Source, SourceError
 from livepose.capture.synthetic import SyntheticSource
@@ -11,6 +11,7 @@ from livepose.capture.url import UrlSource
 from livepose.capture.video import VideoSource
 
 __all__ = [
+    "DEFAULT",
     "Applied",
     "CameraSource",
     "CaptureOptions",

@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from livepose.capture.camera import CameraSource
+from livepose.capture.camera import CameraSource, list_cameras
 from livepose.capture.images import ImageSource, is_image
 from livepose.capture.source import DEFAULTS, CaptureOptions, Source, SourceError
 from livepose.capture.synthetic import DEFAULT_SIZE, SyntheticSource
 from livepose.capture.url import UrlSource, without_password
 from livepose.capture.video import VideoSource
 
+DEFAULT = "default"  # the first camera
 ACCEPTED = (
     "a camera (0, /dev/video0), a video or image file, a folder of images, "
     "a URL (rtsp://..., http://...), or synthetic[:WIDTHxHEIGHT][@FPS]"
@@ -32,6 +33,11 @@ def parse_source(spec: str, options: CaptureOptions = DEFAULTS) -> Source:
     spec = spec.strip()
     if not spec:
         raise SourceError(f"No source is given; give {ACCEPTED}.")
+    if spec == DEFAULT:
+        cameras = list_cameras()
+        if not cameras:
+            raise SourceError(f"No camera was found: plug one in, or give {ACCEPTED}.")
+        spec = cameras[0][0]
     if spec.isascii() and spec.isdigit():
         return CameraSource(int(spec), options)
     if spec.startswith("synthetic") and not Path(spec).exists():

@@ -17,7 +17,7 @@ _UPPER = [INDEX[n] for n in ("head_top", "nose", "left_shoulder", "right_shoulde
 
 
 def random_square(rng: np.random.Generator, joints: np.ndarray, known: np.ndarray) -> Square:
-    """A square about a person: from tight to small in the picture, sometimes only its upper body."""
+    """A square about a person, from tight to wide, sometimes about its upper body only."""
     use = known
     upper = rng.random() < 0.25 and known[_UPPER].sum() >= 4
     if upper:
@@ -74,22 +74,20 @@ def recolour(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if what[0] < 0.08:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if what[1] < 0.15:
-        k = int(rng.integers(2, 6))
-        kernel = np.zeros((k, k), "f4")
-        kernel[k // 2] = 1 / k  # motion along x, or y
+        n = int(rng.integers(2, 6))
+        kernel = np.zeros((n, n), "f4")
+        kernel[n // 2] = 1 / n  # motion along x, or y
         image = cv2.filter2D(image, -1, kernel if rng.random() < 0.5 else kernel.T)
     if what[2] < 0.15:  # coarse: small people in large pictures
         size, k = image.shape[0], rng.uniform(0.35, 0.8)
         image = cv2.resize(cv2.resize(image, None, fx=k, fy=k), (size, size))
     if what[3] < 0.2:
-        start = int(rng.integers(0, _NOISE.size - image.size)) if _NOISE.size > image.size else 0
-        noise = _NOISE[start : start + image.size]
-        if noise.size == image.size:
-            noisy = image + noise.reshape(image.shape) * rng.uniform(3, 20)
-            image = noisy.clip(0, 255).astype("u1")
+        start = int(rng.integers(_NOISE.size))
+        noise = _NOISE.take(np.arange(start, start + image.size), mode="wrap")
+        image = (image + noise.reshape(image.shape) * rng.uniform(3, 20)).clip(0, 255).astype("u1")
     if what[4] < 0.15:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR))
     if what[5] < 0.25:
         image = _occlude(rng, image.copy())
     return image

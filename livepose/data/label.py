@@ -37,7 +37,7 @@ def movenet_teacher(variant: str, weights: Path) -> Callable[[np.ndarray], Row]:
     """A function from a BGR picture to its row, by MoveNet `variant` (``thunder``)."""
     from livepose.models.movenet import MoveNet
 
-    net = MoveNet.load(variant, weights).to(memory_format=torch.channels_last)
+    net = MoveNet.load(variant, weights)
     size = net.input_size
 
     @torch.inference_mode()
@@ -120,6 +120,6 @@ def main(args: argparse.Namespace) -> int:
     torch.set_flush_denormal(True)
     columns = label_folder(args.images, label, skip)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(args.out, **columns)
+    np.savez_compressed(args.out, **columns)  # type: ignore[arg-type]
     print(f"{args.out}: {len(columns['image'])} images by {args.teacher}")
     return 0

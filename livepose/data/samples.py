@@ -16,7 +16,6 @@ import scipy.io
 from livepose import skeleton
 from livepose.skeleton import INDEX, J
 
-
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -118,7 +117,9 @@ def read_coco(root: Path, annotations: str = "person_keypoints.json") -> Samples
     try:
         data = json.loads(file.read_text())
         names = {image["id"]: image["file_name"] for image in data["images"]}
-        rows = [a for a in data["annotations"] if a.get("num_keypoints", 1) and not a.get("iscrowd")]
+        rows = [
+            a for a in data["annotations"] if a.get("num_keypoints", 1) and not a.get("iscrowd")
+        ]
         flat = np.array([a["keypoints"] for a in rows], "f4").reshape(-1, 17, 3)
     except FileNotFoundError:
         raise DataError(f"{file} is missing") from None

@@ -59,7 +59,8 @@ def choose(device: str = "auto", precision: str = "auto") -> Placement:
         note = f"{problem}; running on the CPU" if problem and hoped else ""
         return Placement(torch.device("cpu"), _cpu_dtype(precision), note)
     return Placement(
-        torch.device("cuda" if device == "auto" else device), PRECISIONS.get(precision, torch.float16)
+        torch.device("cuda" if device == "auto" else device),
+        PRECISIONS.get(precision, torch.float16),
     )
 
 

@@ -13,7 +13,7 @@ _SHIFT = 4  # OpenCV draws with 1/16 pixel
 
 
 def _point(p: np.ndarray) -> tuple[int, int]:
-    return int(round(float(p[0]) * (1 << _SHIFT))), int(round(float(p[1]) * (1 << _SHIFT)))
+    return round(float(p[0]) * (1 << _SHIFT)), round(float(p[1]) * (1 << _SHIFT))
 
 
 def draw_pose(image: np.ndarray, pose: Pose) -> None:
@@ -31,7 +31,9 @@ def draw_pose(image: np.ndarray, pose: Pose) -> None:
     for i in range(J):
         if opacity[i] > 0.5:
             colour = tuple(int(c) for c in joints[i][::-1])
-            cv2.circle(image, _point(pose.joints[i]), width << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT)
+            cv2.circle(
+                image, _point(pose.joints[i]), width << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT
+            )
 
 
 def _line(

@@ -1,4 +1,4 @@
-"""One frame in, its poses out: region, preprocessing, forward pass, decoding, back to the picture."""
+"""One frame in, its poses out: region, crop, forward pass, decoding, back to the picture."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Predictor:
             poses=(pose,) if pose.score >= regions.MIN_SCORE else (),
             model=self.model,
             device=self.placement.device_name,
-            heatmaps=(Heatmaps(*maps, look),) if maps else (),
+            heatmaps=(Heatmaps(maps[0], maps[1], maps[2], look),) if maps else (),
         )
 
     @staticmethod

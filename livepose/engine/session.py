@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from livepose import resources
-from livepose.capture import CaptureOptions, CaptureThread, Source, list_cameras
+from livepose.capture import DEFAULT, CaptureOptions, CaptureThread, Source, list_cameras
 from livepose.engine import device as devices
 from livepose.engine.worker import InferenceThread, LoadModel, _load
 from livepose.frames import Event, Result
@@ -54,8 +54,7 @@ class Session:
         # Without a wish for a source: a camera, and if that gives nothing, the clip.
         self._may_fall_back = source is None
         if source is None:
-            cameras = list_cameras()
-            source = str(cameras[0][0]) if cameras else "0"
+            source = DEFAULT  # looked for on the capture thread: that may take a while
         self._source = source if isinstance(source, str) else source.name
         self._options = options
         self._capture = CaptureThread(source, options, on_event=self._captured, lossless=lossless)

@@ -129,7 +129,9 @@ class InferenceThread:
             self._fall_back(f"the GPU failed {self.failures} times ({text})")
             self._wanted = self.model
         else:
-            self._quietly("stage", f"A frame could not be processed ({text}); going on with the next.")
+            self._quietly(
+                "stage", f"A frame could not be processed ({text}); going on with the next."
+            )
 
     def _quietly(self, kind: str, message: str) -> None:
         """An error that may come with every frame is told every few seconds."""
@@ -140,7 +142,9 @@ class InferenceThread:
     def _fall_back(self, reason: str) -> None:
         self.placement = on_cpu(reason)
         self.failures = 0
-        self._emit("warning", "fallback", f"{reason[0].upper()}{reason[1:]}: running on the CPU now.")
+        self._emit(
+            "warning", "fallback", f"{reason[0].upper()}{reason[1:]}: running on the CPU now."
+        )
 
     def _ready(self, net: MargiPose, model: str) -> Predictor:
         predictor = Predictor(net, model, self.placement)

@@ -16,7 +16,9 @@ from livepose.models.store import WeightsError, load_model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=("lsp",), required=True)
-    parser.add_argument("--root", type=Path, required=True, help="folder with joints.mat and images/")
+    parser.add_argument(
+        "--root", type=Path, required=True, help="folder with joints.mat and images/"
+    )
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--model", default="base", help="name or .safetensors file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from livepose import skeleton
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import DataError, Samples
+from livepose.models.margipose import MargiPose
 
 LIMBS = (
     "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
@@ -54,9 +54,9 @@ def pck(
 
 
 @torch.inference_mode()
-def predict(net: nn.Module, samples: Samples, batch: int = 20) -> tuple[np.ndarray, np.ndarray]:
+def predict(net: MargiPose, samples: Samples, batch: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32."""
-    size = net.config.input_size  # type: ignore[union-attr]
+    size = net.config.input_size
     device = next(net.parameters()).device
     points, confidences = [], []
     for start in range(0, len(samples), batch):
@@ -78,7 +78,7 @@ def predict(net: nn.Module, samples: Samples, batch: int = 20) -> tuple[np.ndarr
     return np.stack(points).astype("f4"), np.concatenate(confidences)
 
 
-def evaluate(net: nn.Module, samples: Samples) -> Score:
+def evaluate(net: MargiPose, samples: Samples) -> Score:
     """PCK@0.2 of a network by the whole-picture protocol."""
     net.eval()
     return pck(predict(net, samples)[0][..., :2], samples)

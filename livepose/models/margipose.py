@@ -155,19 +155,17 @@ class MargiPose(nn.Module):
         sharpness = 2.0
         self.trunk.load_state_dict(teacher.trunk.state_dict())
         self.fpn.load_state_dict(teacher.fpn.state_dict())
-        head = teacher.head["kpt_heatmap"]
+        head = teacher.keypoint_head
         parents = {
             "neck": ("left_shoulder", "right_shoulder"), "pelvis": ("left_hip", "right_hip"),
             "spine": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
             "head": ("left_ear", "right_ear"), "head_top": ("left_eye", "right_eye"),
         }  # fmt: skip
-        rows = [
-            skeleton.indices(parents.get(name, (name,))) for name in skeleton.JOINTS
-        ]
+        rows = [skeleton.indices(parents.get(name, (name,))) for name in skeleton.JOINTS]
         with torch.no_grad():
             self.joints.depthwise.load_state_dict(head.depthwise.state_dict())
             self.joints.pointwise.load_state_dict(head.pointwise.state_dict())
-            for source, target in ((head.out.weight, self.joints.out.weight),
-                                   (head.out.bias, self.joints.out.bias)):  # fmt: skip
-                target.copy_(torch.stack([source[r].mean(0) for r in rows]) * sharpness)
+            old, new = head.out.state_dict(), self.joints.out.state_dict()
+            for key, target in new.items():
+                target.copy_(torch.stack([old[key][r].mean(0) for r in rows]) * sharpness)
             self.presence_gain.fill_(1 / sharpness)

@@ -29,10 +29,18 @@ PYRAMID_CHANNELS = 24
 
 
 class Conv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding for even sizes: at stride 2, none before, 1 after."""
+    """Convolution with TensorFlow's SAME padding of even sizes: stride 2 pads 0 before, 1 after."""
 
-    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, *, depthwise: bool = False,
-                 bias: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        depthwise: bool = False,
+        bias: bool = True,
+    ) -> None:
         groups = cin if depthwise else 1
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(cin, cout, kernel, stride, padding, groups=groups, bias=bias)
@@ -155,11 +163,21 @@ class MoveNet(nn.Module):
         self.input_size = {"lightning": 192, "thunder": 256}[variant]
         self.trunk, self.fpn = Trunk(widths), Pyramid(widths)
         self.head = nn.ModuleDict(
-            {"kpt_heatmap": Head(17), "center": Head(1), "kpt_regress": Head(34),
-             "kpt_offset": Head(34)}  # fmt: skip
+            {
+                "kpt_heatmap": Head(17),
+                "center": Head(1),
+                "kpt_regress": Head(34),
+                "kpt_offset": Head(34),
+            }
         )
         cells = self.input_size // HEATMAP_STRIDE
         self.register_buffer("center_weight", torch.ones(cells, cells))
+
+    @property
+    def keypoint_head(self) -> Head:
+        head = self.head["kpt_heatmap"]
+        assert isinstance(head, Head)
+        return head
 
     @classmethod
     def load(cls, variant: str, file: Path) -> MoveNet:
@@ -171,7 +189,7 @@ class MoveNet(nn.Module):
         return net.eval()
 
     def forward(self, x: Tensor) -> Keypoints:
-        """(B, 3, S, S) RGB in -1..1, S the variant's input size -> the person nearest the middle."""
+        """(B, 3, S, S) RGB in -1..1, S the input size -> the person nearest the middle."""
         y = self.fpn(*self.trunk(x))
         heat, center, regress, offset = (
             self.head[k](y).float() for k in ("kpt_heatmap", "center", "kpt_regress", "kpt_offset")

@@ -67,7 +67,9 @@ def read_card(file: Path) -> Card:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WeightsError(f"{path} is missing; a model is a .safetensors and a .json file") from None
+        raise WeightsError(
+            f"{path} is missing; a model is a .safetensors and a .json file"
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WeightsError(f"{path} is not a readable JSON card ({error}); get it again") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
@@ -79,11 +81,15 @@ def read_card(file: Path) -> Card:
     if missing := sorted(_KEYS - set(data)):
         raise WeightsError(f"{path} lacks {', '.join(missing)}; get it again")
     if tuple(data["joints"]) != skeleton.JOINTS:
-        raise WeightsError(f"{path} has other joints than this version of livepose; get a matching one")
+        raise WeightsError(
+            f"{path} has other joints than this version of livepose; get a matching one"
+        )
     try:
         config = Config(**data["network"])
     except (TypeError, ValueError) as error:
-        raise WeightsError(f"{path} describes a network that livepose cannot build: {error}") from error
+        raise WeightsError(
+            f"{path} describes a network that livepose cannot build: {error}"
+        ) from error
     return Card(data["name"], config, data["training"], data["measured"], data["sha256"])
 
 
@@ -96,12 +102,16 @@ def load_model(model: str, folder: Path = WEIGHTS) -> tuple[MargiPose, Card]:
     except OSError as error:
         raise WeightsError(f"{file} cannot be read: {error.strerror}") from error
     if hashlib.sha256(raw).hexdigest() != card.sha256:
-        raise WeightsError(f"{file} is not the file that its card describes (cut off, altered or mixed "
-                           "up); get both files again")  # fmt: skip
+        raise WeightsError(
+            f"{file} is not the file that its card describes (cut off, altered or mixed up); "
+            "get both files again"
+        )
     try:
         state = {name: tensor.float() for name, tensor in load(raw).items()}
     except (SafetensorError, ValueError) as error:
-        raise WeightsError(f"{file} is not a whole safetensors file ({error}); get it again") from error
+        raise WeightsError(
+            f"{file} is not a whole safetensors file ({error}); get it again"
+        ) from error
     net = MargiPose(card.config)
     try:
         net.load_state_dict(state)
@@ -115,7 +125,9 @@ def save_model(
     file: Path, net: MargiPose, training: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> Card:
     """Writes ``file`` (float16 safetensors) and its card beside it."""
-    state = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in net.state_dict().items()}
+    state = {
+        k: v.detach().to("cpu", torch.float16).contiguous() for k, v in net.state_dict().items()
+    }
     raw = save(state)
     sha256 = hashlib.sha256(raw).hexdigest()
     card = {

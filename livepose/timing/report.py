@@ -44,10 +44,13 @@ def as_text(figures: dict[str, Any]) -> str:
     """The report as a table for the terminal."""
     lines = [f"{'stage':<12}{'median':>9}{'p95':>9}{'max':>9}   ms"]
     rows = {**figures["stages"], "end to end": figures["end_to_end"]}
-    lines += [f"{n:<12}{s['median']:>9.2f}{s['p95']:>9.2f}{s['max']:>9.2f}" for n, s in rows.items()]
+    lines += [
+        f"{n:<12}{s['median']:>9.2f}{s['p95']:>9.2f}{s['max']:>9.2f}" for n, s in rows.items()
+    ]
     lines.append(
-        f"{figures['frames']} frames in {figures['seconds']:.1f} s, {figures['fps']:.1f} per second, "
-        f"{figures['dropped']} dropped; {figures['model']} on {figures['device']}, "
+        f"{figures['frames']} frames in {figures['seconds']:.1f} s, "
+        f"{figures['fps']:.1f} per second, {figures['dropped']} dropped; "
+        f"{figures['model']} on {figures['device']}, "
         f"{figures['precision']}"
     )
     return "\n".join(lines)

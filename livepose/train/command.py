@@ -17,8 +17,12 @@ CONFIGS = Path(__file__).parent / "configs"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a TOML file, or the name of one that livepose ships (base)")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--labels", type=Path, help="folder of pseudo-labels (default: DATA/labels)")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; goes on if it exists")
+    parser.add_argument(
+        "--labels", type=Path, help="folder of pseudo-labels (default: DATA/labels)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; goes on if it exists"
+    )
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
@@ -46,7 +50,9 @@ def read_part(part: Part, data: Path, labels: Path) -> Samples:
 def main(args: argparse.Namespace) -> int:
     try:
         file = Path(args.config)
-        config: TrainConfig = read_config(file if file.exists() else CONFIGS / f"{args.config}.toml")
+        config: TrainConfig = read_config(
+            file if file.exists() else CONFIGS / f"{args.config}.toml"
+        )
         if args.steps:
             config = replace(config, steps=args.steps)
         if config.start_from:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import math
-import random
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -43,8 +41,6 @@ class Run:
         # Denormals make training 20 times slower on CPUs. Threads inherit it from the one that
         # starts them, so it comes before any other call of torch.
         torch.set_flush_denormal(True)
-        random.seed(config.seed)
-        np.random.seed(config.seed)
         torch.manual_seed(config.seed)
         self.net = MargiPose(Config(config.trunk, config.input_size))
         if config.start_from:
@@ -80,7 +76,9 @@ class Run:
             return False
         state = torch.load(self._state_file, map_location=self.device, weights_only=True)
         if state["config"] != asdict(self.config):
-            raise ValueError(f"{self._state_file} belongs to another configuration; use a new --out")
+            raise ValueError(
+                f"{self._state_file} belongs to another configuration; use a new --out"
+            )
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -139,7 +137,9 @@ class Run:
                     self.save()
         except KeyboardInterrupt:
             self.save()
-            print(f"stopped at step {self.step}; the same command goes on from there", file=sys.stderr)
+            print(
+                f"stopped at step {self.step}; the same command goes on from there", file=sys.stderr
+            )
         finally:
             bar.close()
         return self.best

@@ -27,7 +27,9 @@ LICENCES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("--out", type=Path, required=True, help="NAME.safetensors to write")
-    parser.add_argument("--command", required=True, help="the command that trained it, for the card")
+    parser.add_argument(
+        "--command", required=True, help="the command that trained it, for the card"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -37,7 +39,10 @@ def main(args: argparse.Namespace) -> int:
         weights = torch.load(best, map_location="cpu", weights_only=True)
         log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
     except (OSError, ValueError) as error:
-        print(f"livepose pack: {args.run} is not the folder of a training run: {error}", file=sys.stderr)
+        print(
+            f"livepose pack: {args.run} is not the folder of a training run: {error}",
+            file=sys.stderr,
+        )
         return 2
     config = state["config"]
     net = MargiPose(Config(config["trunk"], config["input_size"]))

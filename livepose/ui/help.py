@@ -74,7 +74,7 @@ class HelpSheet(QDialog):
         grid.setColumnStretch(1, 1)
         return grid
 
-    def keyPressEvent(self, event) -> None:  # type: ignore[no-untyped-def]
+    def keyPressEvent(self, event) -> None:
         if event.key() in (Qt.Key_F1, Qt.Key_Question):
             self.close()
         else:

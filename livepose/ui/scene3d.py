@@ -146,8 +146,9 @@ class _LitVisual(Visual):
         self.shared_program["u_eye"] = (0.0, 0.0, 1.0)
         self._draw_mode = "triangles"
         self._index_buffer = faces
+        # Without back faces one does not look into bones that are half see-through.
         self.set_gl_state(
-            depth_test=True, depth_mask=not flat, cull_face=False, blend=True,
+            depth_test=True, depth_mask=not flat, cull_face="back", blend=True,
             blend_func=("src_alpha", "one_minus_src_alpha"),
         )  # fmt: skip
         self.freeze()

@@ -72,7 +72,7 @@ class View3D(QWidget):
             native.frameSwapped.connect(self._swapped)
             self.scene.canvas.events.draw.connect(self._begins, position="first")
 
-    def _make_scene(self, samples: int | None):  # type: ignore[no-untyped-def]
+    def _make_scene(self, samples: int | None):
         try:
             from livepose.ui.scene3d import Scene3D
 
@@ -164,7 +164,7 @@ class View3D(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Resize:
-            self._compass.move(10, watched.height() - self._compass.height() - 10)  # type: ignore[attr-defined]
+            self._compass.move(10, watched.height() - self._compass.height() - 10)
         return super().eventFilter(watched, event)
 
 

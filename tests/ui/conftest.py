@@ -30,7 +30,7 @@ _PROBLEM = _wait_for_display()
 
 
 @pytest.fixture(scope="session")
-def app():  # type: ignore[no-untyped-def]
+def app():
     if _PROBLEM:
         pytest.skip(_PROBLEM)
     from livepose.ui.app import make_application
@@ -41,7 +41,7 @@ def app():  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def until(app) -> Callable[..., None]:  # type: ignore[no-untyped-def]
+def until(app) -> Callable[..., None]:
     """Runs Qt's events until a condition holds; fails after a time that no machine needs."""
 
     def wait(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
@@ -55,7 +55,7 @@ def until(app) -> Callable[..., None]:  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def spin(app) -> Callable[[float], None]:  # type: ignore[no-untyped-def]
+def spin(app) -> Callable[[float], None]:
     """Runs Qt's events for so many seconds."""
 
     def run(seconds: float) -> None:
@@ -68,7 +68,7 @@ def spin(app) -> Callable[[float], None]:  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def make_window(app, until, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[no-untyped-def]
+def make_window(app, until, tmp_path: Path) -> Iterator[Callable]:
     """Makes a shown window with a `FakeSession`; it is closed after the test."""
     from livepose.ui.options import AppOptions
     from livepose.ui.window import MainWindow
@@ -77,7 +77,7 @@ def make_window(app, until, tmp_path: Path) -> Iterator[Callable]:  # type: igno
 
     made = []
 
-    def make(start: bool = True, **options):  # type: ignore[no-untyped-def]
+    def make(start: bool = True, **options):
         options.setdefault("settings", str(tmp_path / "settings.ini"))
         options.setdefault("theme", "dark")
         options.setdefault("size", (1000, 640))
@@ -99,5 +99,5 @@ def make_window(app, until, tmp_path: Path) -> Iterator[Callable]:  # type: igno
 
 
 @pytest.fixture
-def window(make_window):  # type: ignore[no-untyped-def]
+def window(make_window):
     return make_window()

@@ -48,7 +48,7 @@ def start(setup: str, tmp_path: Path, **environment: str) -> subprocess.Popen[st
     )  # fmt: skip
 
 
-def test_exceptions_in_slots_go_to_the_banner(app, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_exceptions_in_slots_go_to_the_banner(app, tmp_path: Path) -> None:
     process = start(
         "QTimer.singleShot(50, lambda: 1 / 0); QTimer.singleShot(500, lambda: "
         "(print(window().banner.text, flush=True), window().close()))",
@@ -62,7 +62,7 @@ def test_exceptions_in_slots_go_to_the_banner(app, tmp_path: Path) -> None:  # t
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_closes_the_window(app, tmp_path: Path, number: int) -> None:  # type: ignore[no-untyped-def]
+def test_ctrl_c_closes_the_window(app, tmp_path: Path, number: int) -> None:
     process = start("QTimer.singleShot(50, lambda: print('ready', flush=True))", tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "ready"
@@ -74,7 +74,7 @@ def test_ctrl_c_closes_the_window(app, tmp_path: Path, number: int) -> None:  # 
     assert time.monotonic() - begin < 10
 
 
-def test_without_opengl_the_picture_goes_on(app, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_without_opengl_the_picture_goes_on(app, tmp_path: Path) -> None:
     process = start(
         "QTimer.singleShot(300, lambda: (print(window().view3d.problem, '|', "
         "len(self.painted_results), flush=True), window().close()))",
@@ -111,7 +111,7 @@ def test_importing_the_package_loads_no_qt() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_scripted_screenshot(app, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_scripted_screenshot(app, tmp_path: Path) -> None:
     from PyQt5.QtGui import QImage
 
     from livepose.ui.options import AppOptions

@@ -14,7 +14,7 @@ from livepose.ui.standing import PELVIS_HEIGHT, SOLE, Stage, spread, to_world
 from .fakes import person
 
 
-def mesh(*poses, middle=(10, 20, 30)):  # type: ignore[no-untyped-def]
+def mesh(*poses, middle=(10, 20, 30)):
     points = Stage().place(poses, 320, 0.0)
     confidence = np.array([p.confidence for p in poses])
     return points, skeleton_mesh.build(points, confidence, middle)
@@ -61,6 +61,14 @@ def test_mesh_is_whole_and_coloured_by_side() -> None:
         assert (np.abs(built.colours[near, :3] - expected).max(1) < 0.01).any()
 
 
+def test_all_faces_look_outwards() -> None:
+    _, built = mesh(person())
+    a, b, c = (built.positions[built.faces[:, k]] for k in range(3))
+    outwards = (np.cross(b - a, c - a) * built.normals[built.faces].mean(1)).sum(1)
+    real = np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-7
+    assert (outwards[real] > 0).all()
+
+
 def test_unsure_joints_fade_and_nans_do_no_harm() -> None:
     pose = person()
     confidence = pose.confidence.copy()
@@ -94,7 +102,7 @@ def test_feet_stand_on_the_floor_and_jumps_are_smoothed() -> None:
     stage, pose = Stage(), person()
     ankles = [INDEX["left_ankle"], INDEX["right_ankle"]]
 
-    def lowest(p, t: float) -> float:  # type: ignore[no-untyped-def]
+    def lowest(p, t: float) -> float:
         return float(stage.place([p], 320, t)[0][ankles, 2].min())
 
     assert lowest(pose, 0.0) == pytest.approx(SOLE, abs=1e-5)

@@ -16,7 +16,7 @@ from .fakes import LEFT_WRIST, coloured, heatmaps, person, result
 
 
 @pytest.fixture
-def picture(app, until):  # type: ignore[no-untyped-def]
+def picture(app, until):
     from livepose.ui.picture import PictureView
 
     view = PictureView()
@@ -27,7 +27,7 @@ def picture(app, until):  # type: ignore[no-untyped-def]
     view.close()
 
 
-def pixels(widget) -> np.ndarray:  # type: ignore[no-untyped-def]
+def pixels(widget) -> np.ndarray:
     """(H, W, 3) RGB of the widget in device pixels."""
     from PyQt5.QtGui import QImage
 
@@ -37,20 +37,20 @@ def pixels(widget) -> np.ndarray:  # type: ignore[no-untyped-def]
     return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
 
 
-def at(view, image: np.ndarray, x: float, y: float) -> np.ndarray:  # type: ignore[no-untyped-def]
+def at(view, image: np.ndarray, x: float, y: float) -> np.ndarray:
     """Colour where the frame's pixel (x, y) is to be."""
     point, ratio = view.to_widget(x, y), view.devicePixelRatioF()
     return image[int(point.y() * ratio), int(point.x() * ratio)].astype(int)
 
 
-def test_paints_exactly_the_frame(picture) -> None:  # type: ignore[no-untyped-def]
+def test_paints_exactly_the_frame(picture) -> None:
     frame = coloured(640, 400)
     frame[::7, ::5] = (1, 2, 3)
     picture.show_result(result(frame))
     np.testing.assert_array_equal(pixels(picture), frame[..., ::-1])
 
 
-def test_odd_widths_and_views_of_bigger_arrays(picture) -> None:  # type: ignore[no-untyped-def]
+def test_odd_widths_and_views_of_bigger_arrays(picture) -> None:
     big = np.random.default_rng(0).integers(0, 255, (500, 900, 3), np.uint8)
     picture.resize(641, 400)
     frame = big[50:450, 100:741]
@@ -58,7 +58,7 @@ def test_odd_widths_and_views_of_bigger_arrays(picture) -> None:  # type: ignore
     np.testing.assert_array_equal(pixels(picture), frame[..., ::-1])
 
 
-def test_letterbox_keeps_the_aspect(picture) -> None:  # type: ignore[no-untyped-def]
+def test_letterbox_keeps_the_aspect(picture) -> None:
     picture.show_result(result(coloured(320, 240)))
     rect = picture.frame_rect()
     assert rect.width() / rect.height() == pytest.approx(320 / 240, rel=0.01)
@@ -70,7 +70,7 @@ def test_letterbox_keeps_the_aspect(picture) -> None:  # type: ignore[no-untyped
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_skeleton_sits_on_its_joints(picture, mirror: bool) -> None:  # type: ignore[no-untyped-def]
+def test_skeleton_sits_on_its_joints(picture, mirror: bool) -> None:
     picture.set_mirror(mirror)
     picture.show_result(result(np.zeros((240, 320, 3), np.uint8), (person(),)))
     image, joints = pixels(picture), person().joints
@@ -83,14 +83,14 @@ def test_skeleton_sits_on_its_joints(picture, mirror: bool) -> None:  # type: ig
     assert (wrist.x() > 320) is (not mirror)
 
 
-def test_mirror_flips_the_picture(picture) -> None:  # type: ignore[no-untyped-def]
+def test_mirror_flips_the_picture(picture) -> None:
     frame = coloured(640, 400)
     picture.set_mirror(True)
     picture.show_result(result(frame))
     np.testing.assert_array_equal(pixels(picture), frame[:, ::-1, ::-1])
 
 
-def test_unsure_joints_are_faint_or_absent(picture) -> None:  # type: ignore[no-untyped-def]
+def test_unsure_joints_are_faint_or_absent(picture) -> None:
     pose = person()
     confidence = pose.confidence.copy()
     confidence[INDEX["left_wrist"]] = 0.05
@@ -105,7 +105,7 @@ def test_unsure_joints_are_faint_or_absent(picture) -> None:  # type: ignore[no-
     assert at(picture, image, *joints[INDEX["right_ankle"]]).max() > 200
 
 
-def test_heat_lies_where_the_map_peaks(picture) -> None:  # type: ignore[no-untyped-def]
+def test_heat_lies_where_the_map_peaks(picture) -> None:
     from livepose.ui.painting import ALL_JOINTS
 
     pose = person(confidence=0.95)
@@ -127,7 +127,7 @@ def test_heat_lies_where_the_map_peaks(picture) -> None:  # type: ignore[no-unty
     assert at(picture, pixels(picture), *(pose.joints[INDEX["right_ankle"]] + [5, 5])).max() > 60
 
 
-def test_times_are_marked_once_for_each_result(picture, until) -> None:  # type: ignore[no-untyped-def]
+def test_times_are_marked_once_for_each_result(picture, until) -> None:
     told = []
     picture.painted.connect(told.append)
     first, second = result(), result(number=1)
@@ -147,7 +147,7 @@ def test_times_are_marked_once_for_each_result(picture, until) -> None:  # type:
         assert shown.frame.timeline.ms()["paint"] > 0
 
 
-def test_a_hidden_view_measures_nothing(picture, until) -> None:  # type: ignore[no-untyped-def]
+def test_a_hidden_view_measures_nothing(picture, until) -> None:
     told = []
     picture.painted.connect(told.append)
     picture.hide()
@@ -158,7 +158,7 @@ def test_a_hidden_view_measures_nothing(picture, until) -> None:  # type: ignore
     assert "paint" not in hidden.frame.timeline.ms()
 
 
-def test_the_frame_lives_as_long_as_it_is_on_screen(picture) -> None:  # type: ignore[no-untyped-def]
+def test_the_frame_lives_as_long_as_it_is_on_screen(picture) -> None:
     import gc
     import weakref
 
@@ -201,7 +201,7 @@ print("fine")
 """
 
 
-def test_hidpi(app, run_python: Callable) -> None:  # type: ignore[no-untyped-def, type-arg]
+def test_hidpi(app, run_python: Callable) -> None:
     code = _HIDPI.format(tests=str(Path(__file__).parents[1]))
     done = run_python(code, QT_SCALE_FACTOR="2")
     assert done.stdout.strip() == "fine", done.stderr

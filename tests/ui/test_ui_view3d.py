@@ -9,7 +9,7 @@ from .fakes import person, result
 
 
 @pytest.fixture(scope="module")
-def view(app):  # type: ignore[no-untyped-def]
+def view(app):
     from livepose.ui.view3d import View3D
 
     view = View3D()
@@ -23,7 +23,7 @@ def view(app):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def shown(view, until):  # type: ignore[no-untyped-def]
+def shown(view, until):
     """The view with somebody in it, seen from the front."""
     view.set_mirror(False)
     view.look("front")
@@ -31,7 +31,7 @@ def shown(view, until):  # type: ignore[no-untyped-def]
     return view
 
 
-def show(view, until, *poses) -> None:  # type: ignore[no-untyped-def]
+def show(view, until, *poses) -> None:
     news = result(poses=poses)
     view.show_result(news)
     until(lambda: view.shown is news)
@@ -48,7 +48,7 @@ def near(image: np.ndarray, rgb: tuple[int, int, int]) -> np.ndarray:
     return (along > 0.97) & (length > 40)
 
 
-def test_skeleton_is_drawn_where_it_should_be(shown) -> None:  # type: ignore[no-untyped-def]
+def test_skeleton_is_drawn_where_it_should_be(shown) -> None:
     image = shown.scene.image()
     left, right = near(image, palette.SIDES["left"]), near(image, palette.SIDES["right"])
     assert left.sum() > 300
@@ -65,7 +65,7 @@ def test_skeleton_is_drawn_where_it_should_be(shown) -> None:  # type: ignore[no
     assert columns.max() < 0.97 * width
 
 
-def test_views_differ_and_turn_the_person(shown) -> None:  # type: ignore[no-untyped-def]
+def test_views_differ_and_turn_the_person(shown) -> None:
     images, widths = {}, {}
     for name in ("front", "side", "top", "angled"):
         shown.look(name)
@@ -81,7 +81,7 @@ def test_views_differ_and_turn_the_person(shown) -> None:  # type: ignore[no-unt
     assert widths["side"] < 0.5 * widths["front"]
 
 
-def test_the_view_is_kept_between_frames(shown, until) -> None:  # type: ignore[no-untyped-def]
+def test_the_view_is_kept_between_frames(shown, until) -> None:
     shown.scene.camera.azimuth, shown.scene.camera.elevation = 33, 21
     shown.scene.camera.scale_factor = 1.7
     before = shown.camera_state()
@@ -93,7 +93,7 @@ def test_the_view_is_kept_between_frames(shown, until) -> None:  # type: ignore[
     assert shown.camera_state() == pytest.approx(before)
 
 
-def test_mirror_swaps_the_sides_of_the_view(shown, until) -> None:  # type: ignore[no-untyped-def]
+def test_mirror_swaps_the_sides_of_the_view(shown, until) -> None:
     shown.set_mirror(True)
     show(shown, until, person())
     image = shown.scene.image()
@@ -101,14 +101,14 @@ def test_mirror_swaps_the_sides_of_the_view(shown, until) -> None:  # type: igno
     assert np.nonzero(left)[1].mean() < np.nonzero(right)[1].mean() - 10
 
 
-def test_nobody_and_somebody_again(shown, until) -> None:  # type: ignore[no-untyped-def]
+def test_nobody_and_somebody_again(shown, until) -> None:
     show(shown, until)
     assert not near(shown.scene.image(), palette.SIDES["left"]).any()
     show(shown, until, person())
     assert near(shown.scene.image(), palette.SIDES["left"]).any()
 
 
-def test_draws_seldom_enough(shown, spin) -> None:  # type: ignore[no-untyped-def]
+def test_draws_seldom_enough(shown, spin) -> None:
     drawn: list[float] = []
     shown.drawn.connect(drawn.append)
     for number in range(60):
@@ -118,7 +118,7 @@ def test_draws_seldom_enough(shown, spin) -> None:  # type: ignore[no-untyped-de
     assert 1 <= len(drawn) <= 25, "60 results in 0.3 s and more"
 
 
-def test_the_theme_is_seen(shown) -> None:  # type: ignore[no-untyped-def]
+def test_the_theme_is_seen(shown) -> None:
     from livepose.ui.theme import DARK, LIGHT
 
     shown.set_theme(LIGHT)
@@ -127,7 +127,7 @@ def test_the_theme_is_seen(shown) -> None:  # type: ignore[no-untyped-def]
     assert shown.scene.image()[3, 3, :3].mean() < 60
 
 
-def test_compass_follows_the_camera(shown, until) -> None:  # type: ignore[no-untyped-def]
+def test_compass_follows_the_camera(shown, until) -> None:
     names = []
     shown.view_changed.connect(names.append)
     shown.look("top")

@@ -13,7 +13,7 @@ from .fakes import LEFT_WRIST, coloured, heatmaps, person, result
 from .test_ui_picture import at, pixels
 
 
-def test_a_result_comes_to_the_screen(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_a_result_comes_to_the_screen(window, until) -> None:
     session = window.session
     assert session.calls[0] == ("start",)
     shown = result(coloured())
@@ -28,7 +28,7 @@ def test_a_result_comes_to_the_screen(window, until) -> None:  # type: ignore[no
         np.testing.assert_allclose(at(window.picture, image, x, y), rgb, atol=3)
 
 
-def test_a_flood_does_not_pile_up(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_a_flood_does_not_pile_up(window, until) -> None:
     session = window.session
     results = [result(number=i) for i in range(1000)]
     for shown in results:
@@ -42,7 +42,7 @@ def test_a_flood_does_not_pile_up(window, until) -> None:  # type: ignore[no-unt
         assert stages.count("handover") == stages.count("paint") == int(painted)
 
 
-def test_fast_results_do_not_starve_the_rest(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_fast_results_do_not_starve_the_rest(window, until) -> None:
     from PyQt5.QtCore import QTimer
 
     stop = threading.Event()
@@ -66,7 +66,7 @@ def test_fast_results_do_not_starve_the_rest(window, until) -> None:  # type: ig
         worker.join()
 
 
-def test_keys_reach_the_session(app, window, until) -> None:  # type: ignore[no-untyped-def]
+def test_keys_reach_the_session(app, window, until) -> None:
     from PyQt5.QtCore import Qt
     from PyQt5.QtTest import QTest
 
@@ -75,7 +75,7 @@ def test_keys_reach_the_session(app, window, until) -> None:  # type: ignore[no-
     app.setActiveWindow(window)
     until(lambda: app.activeWindow() is window)
 
-    def press(key) -> None:  # type: ignore[no-untyped-def]
+    def press(key) -> None:
         QTest.keyClick(window, key)
 
     press(Qt.Key_Space)
@@ -109,7 +109,7 @@ def test_keys_reach_the_session(app, window, until) -> None:  # type: ignore[no-
     assert window._help is None
 
 
-def test_pickers(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_pickers(window, until) -> None:
     session = window.session
     until(lambda: window.sources.findData("clip.mp4") >= 0)
     window.refresh()
@@ -126,7 +126,7 @@ def test_pickers(window, until) -> None:  # type: ignore[no-untyped-def]
     assert window.sources.currentText() == "else.mp4"
 
 
-def test_looking_for_cameras_does_not_block(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_looking_for_cameras_does_not_block(window, until) -> None:
     until(lambda: window.sources.findData("synthetic") >= 0)
     go = threading.Event()
 
@@ -142,7 +142,7 @@ def test_looking_for_cameras_does_not_block(window, until) -> None:  # type: ign
     until(lambda: window.sources.findData("7") >= 0)
 
 
-def test_heat_map_over_the_picture(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_heat_map_over_the_picture(window, until) -> None:
     pose = person()
     window.heat.choose(LEFT_WRIST)
     assert window.session.want_heatmaps
@@ -153,7 +153,7 @@ def test_heat_map_over_the_picture(window, until) -> None:  # type: ignore[no-un
     assert at(window.picture, pixels(window.picture), *beside)[0] > 40
 
 
-def test_banner_tells_and_goes(window, until, spin) -> None:  # type: ignore[no-untyped-def]
+def test_banner_tells_and_goes(window, until, spin) -> None:
     tell = window.session.tell
     tell(Event("capture", "error", "unplugged", "The camera was unplugged."))
     until(lambda: window.banner.isVisible())
@@ -171,7 +171,7 @@ def test_banner_tells_and_goes(window, until, spin) -> None:  # type: ignore[no-
     assert not window.banner.isVisible()
 
 
-def test_long_messages_are_not_cut_off(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_long_messages_are_not_cut_off(window, until) -> None:
     window.session.tell(Event("capture", "error", "failed", "A rather long sentence. " * 16))
     until(lambda: window.banner.isVisible())
     label = window.banner._text
@@ -179,7 +179,7 @@ def test_long_messages_are_not_cut_off(window, until) -> None:  # type: ignore[n
     assert window.picture.rect().contains(window.banner.geometry())
 
 
-def test_status_and_latency_panel(window, until) -> None:  # type: ignore[no-untyped-def]
+def test_status_and_latency_panel(window, until) -> None:
     window.session.note = "No GPU was found"
     for number in range(3):
         window.session.deliver(result(number=number))
@@ -220,7 +220,7 @@ def test_the_headline() -> None:
     ]
 
 
-def test_settings_are_remembered(make_window, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_settings_are_remembered(make_window, tmp_path: Path) -> None:
     settings = str(tmp_path / "remembered.ini")
     first = make_window(settings=settings, theme=None)
     first.actions_["mirror"].trigger()
@@ -241,14 +241,14 @@ def test_settings_are_remembered(make_window, tmp_path: Path) -> None:  # type: 
     assert not third.picture.mirror, "an option goes before what is remembered"
 
 
-def test_a_broken_settings_file_is_no_obstacle(make_window, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_broken_settings_file_is_no_obstacle(make_window, tmp_path: Path) -> None:
     path = tmp_path / "broken.ini"
     path.write_text("[view]\ncamera=a, b\nmirror=perhaps\ntheme=purple\n[window]\ngeometry=@@\n")
     window = make_window(settings=str(path), theme=None)
     assert not window.picture.mirror
 
 
-def test_screenshot(window, until, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_screenshot(window, until, tmp_path: Path) -> None:
     from PyQt5.QtGui import QImage
 
     from livepose.ui import screenshot
@@ -271,7 +271,7 @@ def test_screenshot(window, until, tmp_path: Path) -> None:  # type: ignore[no-u
     until(lambda: "could not" in window.toast.text)
 
 
-def test_dropped_files_are_opened(window) -> None:  # type: ignore[no-untyped-def]
+def test_dropped_files_are_opened(window) -> None:
     from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
     from PyQt5.QtGui import QDropEvent
 
@@ -281,7 +281,7 @@ def test_dropped_files_are_opened(window) -> None:  # type: ignore[no-untyped-de
     assert window.session.calls[-1] == ("open", "/videos/a.mp4")
 
 
-def test_closing_stops_the_session_at_once(window) -> None:  # type: ignore[no-untyped-def]
+def test_closing_stops_the_session_at_once(window) -> None:
     begin = time.monotonic()
     window.close()
     assert time.monotonic() - begin < 2
@@ -290,7 +290,7 @@ def test_closing_stops_the_session_at_once(window) -> None:  # type: ignore[no-u
     window.session.tell(Event("capture", "error", "late", "Late."))
 
 
-def test_nothing_is_cut_off_in_a_small_window(make_window, spin) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_cut_off_in_a_small_window(make_window, spin) -> None:
     window = make_window(size=(940, 560))
     window.session.note = "No GPU was found, so this runs on the CPU"
     window.refresh()

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--model", default="base", help="name or .safetensors file")
+    parser.add_argument("--size", type=int, help="input size in place of the model's own")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
     parser.add_argument("--json", type=Path, help="file for the figures")
@@ -31,16 +32,16 @@ def main(args: argparse.Namespace) -> int:
         placement = choose(args.device, args.precision)
         if placement.note:
             print(placement.note, file=sys.stderr)
-        net, _ = load_model(args.model)
+        net, card = load_model(args.model)
         samples = read_lsp(args.root, args.split)
         begin = time.monotonic()
-        score = evaluate(net.to(placement.device, placement.dtype), samples)
-    except (DataError, DeviceError, WeightsError) as error:
+        score = evaluate(net.to(placement.device, placement.dtype), samples, args.size)
+    except (DataError, DeviceError, ValueError, WeightsError) as error:
         print(f"livepose eval: {error}", file=sys.stderr)
         return 2
     figures = {
         "dataset": args.dataset, "split": args.split, "model": args.model,
-        "images": score.images, "pck": score.pck, "per_joint": score.per_joint,
+        "size": args.size or card.config.input_size, "images": score.images, "pck": score.pck, "per_joint": score.per_joint,
         "threshold": "0.2 of left shoulder to right hip", "precision": placement.precision_name,
         "device": placement.device_name, "seconds": round(time.monotonic() - begin, 1),
     }  # fmt: skip

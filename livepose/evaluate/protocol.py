@@ -54,10 +54,15 @@ def pck(
 
 
 @torch.inference_mode()
-def predict(net: MargiPose, samples: Samples, batch: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32."""
-    size = net.config.input_size
-    device = next(net.parameters()).device
+def predict(
+    net: MargiPose, samples: Samples, size: int | None = None, batch: int = 20
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32.
+
+    size: of the network's input in pixels, in place of the one that it was trained for.
+    """
+    size = size or net.config.input_size
+    where = next(net.parameters())
     points, confidences = [], []
     for start in range(0, len(samples), batch):
         squares, inputs = [], []
@@ -68,8 +73,7 @@ def predict(net: MargiPose, samples: Samples, batch: int = 20) -> tuple[np.ndarr
             square = whole(image.shape[1], image.shape[0])
             squares.append(square)
             inputs.append(cut(image, square, size))
-        with torch.autocast(device.type, torch.bfloat16, enabled=False):
-            out = net(to_input(inputs).to(device))
+        out = net(to_input(inputs).to(where.device, where.dtype))
         xyz = out.xyz.float().cpu().numpy()
         for square, p in zip(squares, xyz, strict=True):
             z = p[:, 2:] * (square.side / 2)
@@ -78,7 +82,7 @@ def predict(net: MargiPose, samples: Samples, batch: int = 20) -> tuple[np.ndarr
     return np.stack(points).astype("f4"), np.concatenate(confidences)
 
 
-def evaluate(net: MargiPose, samples: Samples) -> Score:
+def evaluate(net: MargiPose, samples: Samples, size: int | None = None) -> Score:
     """PCK@0.2 of a network by the whole-picture protocol."""
     net.eval()
-    return pck(predict(net, samples)[0][..., :2], samples)
+    return pck(predict(net, samples, size)[0][..., :2], samples)

@@ -40,11 +40,18 @@ def main(args: argparse.Namespace) -> int:
         print(f"livepose eval: {error}", file=sys.stderr)
         return 2
     figures = {
-        "dataset": args.dataset, "split": args.split, "model": args.model,
-        "size": args.size or card.config.input_size, "images": score.images, "pck": score.pck, "per_joint": score.per_joint,
-        "threshold": "0.2 of left shoulder to right hip", "precision": placement.precision_name,
-        "device": placement.device_name, "seconds": round(time.monotonic() - begin, 1),
-    }  # fmt: skip
+        "dataset": args.dataset,
+        "split": args.split,
+        "model": args.model,
+        "size": args.size or card.config.input_size,
+        "images": score.images,
+        "pck": score.pck,
+        "per_joint": score.per_joint,
+        "threshold": "0.2 of left shoulder to right hip",
+        "precision": placement.precision_name,
+        "device": placement.device_name,
+        "seconds": round(time.monotonic() - begin, 1),
+    }
     for name, value in score.per_joint.items():
         print(f"{name:<16}{100 * value:6.1f}")
     print(f"PCK@0.2, {args.dataset} {args.split}, {score.images} images: {100 * score.pck:.2f} %")

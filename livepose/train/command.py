@@ -9,6 +9,7 @@ from pathlib import Path
 
 from livepose.data import samples as readers
 from livepose.data.samples import DataError, Samples
+from livepose.models.store import WeightsError
 from livepose.train.config import Part, TrainConfig, read_config
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -55,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
         )
         if args.steps:
             config = replace(config, steps=args.steps)
-        if config.start_from:
+        if (args.data / config.start_from).is_file():
             config = replace(config, start_from=str(args.data / config.start_from))
         labels = args.labels or args.data / "labels"
         parts = [(read_part(part, args.data, labels), part.share) for part in config.data]
@@ -64,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
 
         run = Run(config, args.out, args.device)
         went_on = run.resume()
-    except (DataError, ValueError, OSError) as error:
+    except (DataError, ValueError, OSError, WeightsError) as error:
         print(f"livepose train: {error}", file=sys.stderr)
         return 2
     for samples, share in parts:

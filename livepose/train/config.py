@@ -35,7 +35,7 @@ class TrainConfig:
     data: tuple[Part, ...]
     trunk: str = "lightning"
     input_size: int = 192
-    start_from: str = ""  # movenet-*.safetensors, relative to --data
+    start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4

@@ -21,6 +21,7 @@ from livepose.data.samples import Samples
 from livepose.evaluate.protocol import evaluate
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.movenet import MoveNet
+from livepose.models.store import load_model
 from livepose.train.config import TrainConfig
 from livepose.train.loss import loss_parts, total
 
@@ -43,8 +44,11 @@ class Run:
         torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
         self.net = MargiPose(Config(config.trunk, config.input_size))
-        if config.start_from:
-            self.net.start_from(MoveNet.load(config.trunk, Path(config.start_from)))
+        start = Path(config.start_from)
+        if start.name.startswith("movenet-"):
+            self.net.start_from(MoveNet.load(config.trunk, start))
+        elif config.start_from:
+            self.net.load_state_dict(load_model(config.start_from)[0].state_dict())
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.net).requires_grad_(False).eval()
         # Fresh layers learn at the full rate, the pretrained trunk at a fraction of it.

@@ -7,6 +7,7 @@ right of the picture, y up, z towards the camera, metres; the floor is y = 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import moderngl
 import numpy as np
@@ -27,17 +28,19 @@ void main() {
 }
 """
 
+# What has holes (hair) needs `discard`, which costs all others the early depth test.
+_HOLES = "if (texture(picture, st).a < 0.5) discard;"
 _SHADOW_FRAGMENT = """
 #version 330
 uniform sampler2D picture;
 in vec2 st;
-void main() { if (texture(picture, st).a < 0.5) discard; }
+void main() { HOLES }
 """
 
 # Direct and indirect light go to separate targets: corners darken (occlusion) the latter only.
 _FRAGMENT = """
 #version 330
-const int LIGHTS = %d;
+const int LIGHTS = COUNT;
 uniform sampler2D picture;
 uniform sampler2DShadow shadows;
 uniform mat4 light_from_world[LIGHTS];
@@ -47,9 +50,8 @@ in vec3 world; in vec3 facing; in vec2 st;
 layout(location = 0) out vec4 direct;
 layout(location = 1) out vec4 indirect;
 void main() {
-    vec4 texel = texture(picture, st);
-    if (texel.a < 0.5) discard;
-    vec3 albedo = pow(texel.rgb, vec3(2.2));
+    HOLES
+    vec3 albedo = pow(texture(picture, st).rgb, vec3(2.2));
     vec3 n = normalize(facing), view = normalize(eye - world);
     if (dot(n, view) < -0.2) n = -n;
     vec3 to_light = light - world;
@@ -59,7 +61,7 @@ void main() {
     for (int i = 0; i < LIGHTS; i++) {
         vec4 p = light_from_world[i] * vec4(world + n * 0.008, 1.0);
         vec3 q = p.xyz / p.w * 0.5 + 0.5;
-        vec2 tile = vec2(i %% 4, i / 4);
+        vec2 tile = vec2(i % 4, i / 4);
         bool inside = all(lessThan(abs(q.xy - 0.5), vec2(0.498)));
         lit += inside ? texture(shadows, vec3((tile + q.xy) / 4.0, q.z - 0.0006)) : 1.0;
     }
@@ -189,21 +191,37 @@ def _look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
     return out
 
 
+_LIGHT_OF_BYTE = (np.arange(256, dtype=np.float32) / 255) ** 2.2
+
+
 def _bytes(matrix: np.ndarray) -> bytes:
     return np.swapaxes(matrix, -1, -2).astype("f4").tobytes()
+
+
+class _Mesh(NamedTuple):
+    place: moderngl.Buffer
+    picture: moderngl.Texture
+    gloss: float
+    shade: moderngl.VertexArray | None
+    cast: moderngl.VertexArray | None
 
 
 class Renderer:
     """Keeps meshes and their textures; `draw` gives a picture and its depth."""
 
-    def __init__(self, camera: Camera, light: np.ndarray, target: np.ndarray) -> None:
-        """light: middle of the window (1.2 m x 1.4 m); target: what the shadow maps centre on."""
+    def __init__(self, camera: Camera, light: np.ndarray, target: np.ndarray, wall: float) -> None:
+        """light: middle of the window (1.2 m x 1.4 m); target: what the shadow maps centre on;
+        wall: z of the back wall."""
         self.camera = camera
         self.ctx = ctx = moderngl.create_context(standalone=True, backend="egl")
         ctx.enable(moderngl.DEPTH_TEST)
         self._size = size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
-        self._shade = ctx.program(_VERTEX, _FRAGMENT % LIGHTS)
-        self._cast = ctx.program(_VERTEX, _SHADOW_FRAGMENT)
+        sources = _FRAGMENT.replace("COUNT", str(LIGHTS)), _SHADOW_FRAGMENT
+        # For each: without and with holes.
+        self._shade, self._cast = (
+            [ctx.program(_VERTEX, source.replace("HOLES", code)) for code in ("", _HOLES)]
+            for source in sources
+        )
         self._occlude = ctx.program(_SCREEN_VERTEX, _OCCLUSION_FRAGMENT)
         self._compose = ctx.program(_SCREEN_VERTEX, _COMPOSE_FRAGMENT)
         self._shadows = ctx.depth_texture((4 * SHADOW_SIZE, LIGHTS // 4 * SHADOW_SIZE))
@@ -216,7 +234,7 @@ class Renderer:
         self._open = ctx.texture((size[0] // 2, size[1] // 2), 1, dtype="f1")
         self._open_target = ctx.framebuffer([self._open])
         self._picture_target = ctx.framebuffer([ctx.texture(size, 3)])
-        self._meshes: dict[str, tuple] = {}
+        self._meshes: dict[str, _Mesh] = {}
 
         rng = np.random.default_rng(7)
         ball = rng.normal(size=(32, 3))
@@ -228,21 +246,39 @@ class Renderer:
         aside = np.cross([0, 1, 0], light - target)
         aside /= np.linalg.norm(aside)
         shuffled = rng.permutation(LIGHTS)  # a stratified sample of the window
+        self._wall = wall
+        self._corners = [
+            light + aside * 0.6 * u + np.array([0, 0.7 * v, 0]) for u in (-1, 1) for v in (-1, 1)
+        ]
+        self._picture = np.zeros((camera.height, camera.width, 3), np.uint8)
+        self._last: tuple[int, ...] | None = None
         self._lights = []
         for i in range(LIGHTS):
             u, v = (i % 4 + 0.5) / 4 - 0.5, (shuffled[i] // 4 + rng.uniform()) / 4 - 0.5
             point = light + aside * 1.2 * u + np.array([0, 1.4 * v, 0])
             self._lights.append(_perspective((0.8, 0.8), 1, 9) @ _look_at(point, target))
-        self._shade["light_from_world"].write(_bytes(np.stack(self._lights)))
-        self._shade["light"].value = tuple(light)
-        self._shade["light_colour"].value = (1.75, 1.66, 1.52)
-        self._shade["eye"].value = tuple(camera.position)
-        self._shade["shadows"].value = 1
+        for shade in self._shade:
+            shade["clip_from_world"].write(_bytes(camera.matrix()))
+            shade["light_from_world"].write(_bytes(np.stack(self._lights)))
+            shade["light"].value = tuple(light)
+            shade["light_colour"].value = (1.75, 1.66, 1.52)
+            shade["eye"].value = tuple(camera.position)
+            shade["shadows"].value = 1
 
     def add(
-        self, name: str, uv: np.ndarray, faces: np.ndarray, texture: np.ndarray, gloss: float = 0.0
+        self,
+        name: str,
+        uv: np.ndarray,
+        faces: np.ndarray,
+        texture: np.ndarray,
+        gloss: float = 0.0,
+        shown: bool = True,
+        casts: bool = True,
     ) -> None:
-        """A mesh with a texture (H, W, 4) of bytes; `draw` is told where its vertices are."""
+        """A mesh with a texture (H, W, 4) of bytes; `place` is told where its vertices are.
+
+        What is added first is drawn first, and saves time if it hides what comes later.
+        """
         ctx = self.ctx
         height, width = texture.shape[:2]
         picture = ctx.texture((width, height), 4, np.ascontiguousarray(texture).tobytes())
@@ -255,50 +291,82 @@ class Renderer:
             (ctx.buffer(uv.astype("f4").tobytes()), "2f", "uv"),
         ]
         index = ctx.buffer(faces.astype("i4").tobytes())
-        arrays = tuple(
-            ctx.vertex_array(program, layout, index, skip_errors=True)
-            for program in (self._shade, self._cast)
+        holes = int((texture[..., 3] < 128).any())
+        shade, cast = (
+            ctx.vertex_array(programs[holes], layout, index, skip_errors=True) if wanted else None
+            for programs, wanted in ((self._shade, shown), (self._cast, casts))
         )
-        self._meshes[name] = (place, picture, gloss, *arrays)
+        self._meshes[name] = _Mesh(place, picture, gloss, shade, cast)
 
     def place(self, name: str, vertices: np.ndarray, normals: np.ndarray) -> None:
-        self._meshes[name][0].write(np.hstack([vertices, normals]).astype("f4").tobytes())
+        self._meshes[name].place.write(np.hstack([vertices, normals]).astype("f4").tobytes())
 
-    def draw(self) -> tuple[np.ndarray, np.ndarray]:
-        """The picture (H, W, 3) of RGB bytes and the distance (H, W) along the camera's z."""
+    def draw(self, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The picture (H, W, 3) of RGB bytes and the distance (H, W) along the camera's z.
+
+        moved: vertices (V, 3) of all that is not where it was; only what they and their shadows
+        cover now, or covered in the last picture, is drawn anew.
+        """
         ctx, size = self.ctx, self._size
         self._shadow_target.use()
         self._shadow_target.clear(depth=1.0)
         for i, light in enumerate(self._lights):
             ctx.viewport = (i % 4 * SHADOW_SIZE, i // 4 * SHADOW_SIZE, SHADOW_SIZE, SHADOW_SIZE)
-            self._cast["clip_from_world"].write(_bytes(light))
-            for _, picture, _, _, cast in self._meshes.values():
-                picture.use(0)
-                cast.render()
+            for cast in self._cast:
+                cast["clip_from_world"].write(_bytes(light))
+            for mesh in self._meshes.values():
+                if mesh.cast:
+                    mesh.picture.use(0)
+                    mesh.cast.render()
+
+        s, (width, height) = SUPERSAMPLING, (self.camera.width, self.camera.height)
+        now = self._touched(moved)
+        last, self._last = self._last or (0, 0, width, height), now
+        x0, y0 = min(now[0], last[0]), min(now[1], last[1])
+        x1, y1 = max(now[2], last[2]), max(now[3], last[3])
+        area = (x0 * s, (height - y1) * s, (x1 - x0) * s, (y1 - y0) * s)  # OpenGL: y upwards
         self._target.use()
-        ctx.viewport = (0, 0, *size)
+        self._target.scissor = area
         self._target.clear(depth=1.0)
         self._shadows.use(1)
-        self._shade["clip_from_world"].write(_bytes(self.camera.matrix()))
-        for _, picture, gloss, shade, _ in self._meshes.values():
-            picture.use(0)
-            self._shade["gloss"].value = gloss
-            shade.render()
+        for mesh in self._meshes.values():
+            if mesh.shade:
+                mesh.picture.use(0)
+                mesh.shade.program["gloss"].value = mesh.gloss
+                mesh.shade.render()
         ctx.disable(moderngl.DEPTH_TEST)
+        self._open_target.scissor = tuple(k // 2 for k in area)
+        self._picture_target.scissor = area
         self._screen(self._occlude, self._open_target, depth=self._depth)
         inputs = {"direct": self._direct, "indirect": self._indirect, "open": self._open}
         self._screen(self._compose, self._picture_target, **inputs)
         ctx.enable(moderngl.DEPTH_TEST)
 
-        s = SUPERSAMPLING
-        data = self._picture_target.read(components=3)
-        image = np.frombuffer(data, np.uint8).reshape(size[1] // s, s, size[0] // s, s, 3)[::-1]
+        data = self._picture_target.read(viewport=area, components=3, alignment=1)
+        image = np.frombuffer(data, np.uint8).reshape(y1 - y0, s, x1 - x0, s, 3)[::-1]
         # Averages light, not bytes: thin bright things keep their weight.
-        light = (image[:, ::-1].astype(np.float32) / 255) ** 2.2
-        image = np.round(light.mean((1, 3)) ** (1 / 2.2) * 255).astype(np.uint8)
+        light = _LIGHT_OF_BYTE[image].mean((1, 3))
+        self._picture[y0:y1, x0:x1] = np.round(light ** (1 / 2.2) * 255)
         depth = np.frombuffer(self._depth.read(), "f4").reshape(size[1], size[0])[::-1]
         depth = depth.reshape(size[1] // s, s, size[0] // s, s).min((1, 3)) * 2 - 1
-        return image, 2 * NEAR * FAR / (FAR + NEAR - depth * (FAR - NEAR))
+        distance = 2 * NEAR * FAR / (FAR + NEAR - depth * (FAR - NEAR))
+        return self._picture.copy(), distance
+
+    def _touched(self, moved: np.ndarray) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the pixels that `moved` and its shadows can change."""
+        points = [moved]
+        for light in self._corners:
+            fall = np.maximum(light[1] - moved[:, 1], 1e-3)
+            away = np.maximum(light[2] - moved[:, 2], 1e-3)
+            reach = np.minimum(light[1] / fall, (light[2] - self._wall) / away)
+            points.append(light + (moved - light) * np.maximum(reach, 1)[:, None])
+        at = self.camera.project(np.concatenate(points))
+        margin = 80  # the reach of ambient occlusion
+        low = np.floor(at.min(0) / 2).astype(int) * 2 - margin
+        high = np.ceil(at.max(0) / 2).astype(int) * 2 + margin
+        x0, y0 = np.maximum(low, 0)
+        x1, y1 = np.minimum(high, (self.camera.width, self.camera.height))
+        return int(x0), int(y0), int(x1), int(y1)
 
     def _screen(self, program, target, **textures) -> None:
         target.use()

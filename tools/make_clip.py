@@ -5,8 +5,8 @@
     python tools/make_clip.py --assets ../shared/data/assets/makehuman.zip --out assets/
 
 Nothing is downloaded when it runs, no graphics card or screen is needed, and every run gives the
-same frames (bytes may differ between versions of Mesa or x264). It takes about a quarter of an
-hour on two cores; `--frames 12 --preview sheet.png` shows the motion in a minute.
+same frames (bytes may differ between versions of Mesa or x264). It takes some ten minutes on two
+idle cores; `--frames 12 --preview sheet.png` shows the motion in half a minute.
 
 The clip is assets/clip.mp4, and the joints are in assets/clip.truth.npz:
     joints (F, 22, 2) float32: pixels, (0, 0) the centre of the top-left pixel.
@@ -22,17 +22,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 # Python finds the other modules of tools/ by itself, and livepose without being installed by this.
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
-from clip_body import Person, load_person, skin
+from clip_body import SHOES, Person, load_person, skin
 from clip_motion import SECONDS, pose, tracks
 from clip_render import Camera, Renderer
-from clip_room import things
+from clip_room import BACK, things
 
+from livepose.cv import cv2
 from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS, side
 
 FPS = 30
@@ -54,31 +54,45 @@ class Scene:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self.renderer = Renderer(CAMERA, WINDOW, target=np.array([0, 0.9, 0]))
-        for thing in things():
-            self.renderer.add(thing.name, thing.uv, thing.faces, thing.texture, thing.gloss)
-            self.renderer.place(thing.name, thing.vertices, thing.normals)
+        self.renderer = Renderer(CAMERA, WINDOW, np.array([0, 0.9, 0]), BACK)
         for part in person.parts:
             gloss = GLOSS.get(part.name, 0.0)
             self.renderer.add(part.name, part.uv, part.faces, part.texture, gloss)
-        # The motion puts the soles of the rest pose on the floor.
-        self.floor = min(part.vertices[:, 1].min() for part in person.parts)
+        room = things()
+        for thing in reversed(room):  # walls and floor last
+            gloss = thing.gloss
+            self.renderer.add(thing.name, thing.uv, thing.faces, thing.texture, gloss, casts=False)
+            self.renderer.place(thing.name, thing.vertices, thing.normals)
+        # One mesh casts all the shadows of the room, which is many times faster.
+        starts = np.cumsum([0] + [len(thing.vertices) for thing in room])
+        faces = np.concatenate([t.faces + k for t, k in zip(room, starts, strict=False)])
+        vertices, normals, uv = (
+            np.concatenate([getattr(thing, name) for thing in room])
+            for name in ("vertices", "normals", "uv")
+        )
+        self.renderer.add("shadows", uv, faces, room[0].texture, shown=False)
+        self.renderer.place("shadows", vertices, normals)
 
     def draw(self, channels: dict[str, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The picture (H, W, 3) BGR, joints in world axes (22, 3), which are visible (22)."""
         turns, root = pose(self.person, channels)
-        transforms = self.person.transforms(turns, root - [0, self.floor, 0])
+        transforms = self.person.transforms(turns, root)
+        # Between two steps both heels may be up: the lower foot stays on the floor.
+        lowest = min(
+            skin(part.vertices, part.weights, transforms)[:, 1].min()
+            for part in self.person.parts
+            if part.name == SHOES.rsplit("/", 1)[-1]
+        )
+        transforms[:, 1, 3] -= lowest
         turning = transforms.copy()
         turning[:, :, 3] = 0
-        lowest = np.inf
+        moved = []
         for part in self.person.parts:
             vertices = skin(part.vertices, part.weights, transforms)
-            lowest = min(lowest, vertices[:, 1].min())
+            moved.append(vertices)
             normals = skin(part.normals, part.weights, turning)
             self.renderer.place(part.name, vertices, normals)
-        if abs(lowest) > 0.006:
-            raise RuntimeError(f"the lowest foot is {lowest * 1000:.1f} mm off the floor")
-        picture, distance = self.renderer.draw()
+        picture, distance = self.renderer.draw(np.concatenate(moved))
         joints = self.person.joints(transforms)
         return picture[..., ::-1], joints, visible(joints, distance)
 

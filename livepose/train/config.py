@@ -40,6 +40,7 @@ class TrainConfig:
     batch: int = 32
     rate: float = 5e-4
     trunk_rate: float = 1.0
+    frozen_blocks: int = 0  # first blocks of the trunk (and its stem) that are left as they are
     weight_decay: float = 0.01
     warm_up: int = 200
     clip: float = 1.0

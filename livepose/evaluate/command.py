@@ -11,7 +11,7 @@ from pathlib import Path
 from livepose.data.samples import DataError, read_lsp
 from livepose.engine.device import PRECISIONS, DeviceError, choose
 from livepose.evaluate.protocol import evaluate
-from livepose.models.store import WeightsError, load_model
+from livepose.models.store import WeightsError, find, load_model, update_measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
     parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--card", action="store_true", help="write them into the model's card")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -58,4 +59,12 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if args.card:
+        command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
+        row = {k: figures[k] for k in ("pck", "per_joint", "size", "precision", "images")}
+        key = f"{args.dataset}_{args.split}"
+        update_measured(
+            find(args.model),
+            {f"{key}_pck": score.pck, key: {**row, "command": f"{command} --model {card.name}"}},
+        )
     return 0

@@ -176,6 +176,34 @@ def sharpen(heatmaps: Tensor, power: float, dims: int = 2) -> Tensor:
     return flat_softmax(power * heatmaps.clamp_min(_EPS).log(), dims)
 
 
+def around_peak(heatmaps: Tensor, radius: int) -> Tensor:
+    """Keeps the window about the highest cell of each map, and normalises it to sum 1.
+
+    The mean of a map with two modes (left or right knee? this person or the one behind?) lies
+    between them, where nothing is; the mean of a window about the higher one does not. For
+    trained networks: the window does not move with the gradient.
+
+    Args:
+        heatmaps: (..., H, W), each map non-negative with sum 1.
+        radius: cells on each side; the window has 2 * radius + 1 cells along each axis.
+
+    Returns:
+        (..., H, W).
+    """
+    if heatmaps.dim() < 2:
+        raise ValueError(f"expected (..., H, W), got shape {tuple(heatmaps.shape)}")
+    if radius < 0:
+        raise ValueError(f"radius must not be negative, got {radius}")
+    heatmaps = _precise(heatmaps)
+    h, w = heatmaps.shape[-2:]
+    index = heatmaps.flatten(-2).argmax(-1)[..., None]
+    y, x = torch.div(index, w, rounding_mode="floor"), index % w
+    rows = (torch.arange(h, device=heatmaps.device) - y).abs() <= radius
+    columns = (torch.arange(w, device=heatmaps.device) - x).abs() <= radius
+    window = heatmaps * rows.unsqueeze(-1) * columns.unsqueeze(-2)
+    return window / window.sum((-2, -1), keepdim=True)
+
+
 def argmax_decode(heatmaps: Tensor, shift: float = 0.25) -> Tensor:
     """Heatmap matching decode: the highest cell, moved a quarter cell to its higher neighbour.
 

@@ -183,6 +183,42 @@ def test_sharpening_narrows(power: float) -> None:
     assert torch.allclose(dsnt.sharpen(p, 1.0), p, atol=1e-6)
 
 
+def test_the_window_about_the_peak_by_hand() -> None:
+    m = torch.zeros(4, 6)
+    m[1, 1], m[1, 2], m[0, 5], m[2, 1] = 0.4, 0.1, 0.3, 0.2
+    window = dsnt.around_peak(m, 1)
+    expected = torch.zeros(4, 6)
+    expected[1, 1], expected[1, 2], expected[2, 1] = 4 / 7, 1 / 7, 2 / 7
+    assert torch.allclose(window, expected)
+    assert dsnt.around_peak(m, 0)[1, 1] == 1
+    assert torch.allclose(dsnt.around_peak(m, 10), m)
+
+
+@given(st.floats(-0.7, 0.7), st.floats(-0.7, 0.7))
+def test_the_window_leaves_the_mean_of_one_mode_and_takes_the_higher_of_two(
+    x: float, y: float
+) -> None:
+    at = torch.tensor([x, y])
+    one = dsnt.gaussian(at, (24, 24), 1.0)
+    # The window is centred on a cell, the mode is not: at worst, tails differ.
+    assert torch.allclose(dsnt.dsnt(dsnt.around_peak(one, 5)), at, atol=1e-4)
+    far = torch.tensor([x - 0.9 if x > 0 else x + 0.9, y])
+    two = 0.6 * one + 0.4 * dsnt.gaussian(far, (24, 24), 1.0)
+    assert torch.allclose(dsnt.dsnt(dsnt.around_peak(two, 5)), at, atol=2e-2)
+    assert (dsnt.dsnt(two) - at).norm() > 0.3
+
+
+def test_the_window_checks_and_takes_batches() -> None:
+    m = dsnt.flat_softmax(torch.randn(2, 3, 7, 9))
+    assert torch.allclose(dsnt.around_peak(m, 2).sum((-1, -2)), torch.ones(2, 3))
+    for b in range(2):
+        assert torch.equal(dsnt.around_peak(m, 2)[b], dsnt.around_peak(m[b], 2))
+    with pytest.raises(ValueError, match="radius"):
+        dsnt.around_peak(m, -1)
+    with pytest.raises(ValueError, match="H, W"):
+        dsnt.around_peak(torch.ones(3), 1)
+
+
 def test_argmax_by_hand() -> None:
     m = torch.zeros(4, 5)
     m[1, 2], m[1, 3], m[0, 2] = 1.0, 0.5, 0.2

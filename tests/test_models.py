@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from pathlib import Path
@@ -12,7 +13,7 @@ from livepose import dsnt, resources, skeleton
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.models import store
-from livepose.models.margipose import Config, MargiPose
+from livepose.models.margipose import PEAK_RADIUS, Config, MargiPose
 from livepose.models.movenet import Conv, MoveNet
 from livepose.models.store import WeightsError, load_model, save_model
 
@@ -51,18 +52,25 @@ def test_output_shapes_and_ranges(net: MargiPose) -> None:
 
 def test_coordinates_come_from_the_marginal_maps(net: MargiPose) -> None:
     with torch.no_grad():
-        out = net(torch.randn(1, 3, 128, 128))
-    assert torch.allclose(out.xyz[..., :2], dsnt.dsnt(out.xy))
-    z = (dsnt.dsnt(out.zy)[..., 0] + dsnt.dsnt(out.xz)[..., 1]) / 2
-    assert torch.allclose(out.xyz[..., 2], z)
+        logits = net.logits(torch.randn(1, 3, 128, 128))
+        evaluated = net.decode(logits)
+        trained = copy.deepcopy(net).train().decode(logits)
+    # The mean of the whole map in training; about the peak where the result is used.
+    assert torch.allclose(trained.xyz[..., :2], dsnt.dsnt(trained.xy))
+    near = dsnt.around_peak(evaluated.xy, PEAK_RADIUS)
+    assert torch.allclose(evaluated.xyz[..., :2], dsnt.dsnt(near))
+    for out in trained, evaluated:
+        z = (dsnt.dsnt(out.zy)[..., 0] + dsnt.dsnt(out.xz)[..., 1]) / 2
+        assert torch.allclose(out.xyz[..., 2], z)
 
 
 def test_zy_and_xz_see_the_y_and_x_of_xy(net: MargiPose) -> None:
     # The marginals of one distribution: the maps of depth agree with xy from the start.
     with torch.no_grad():
         out = net(torch.randn(1, 3, 128, 128))
-    assert torch.allclose(dsnt.dsnt(out.zy)[..., 1], out.xyz[..., 1], atol=0.1)
-    assert torch.allclose(dsnt.dsnt(out.xz)[..., 0], out.xyz[..., 0], atol=0.1)
+    xy = dsnt.dsnt(out.xy)
+    assert torch.allclose(dsnt.dsnt(out.zy)[..., 1], xy[..., 1], atol=0.1)
+    assert torch.allclose(dsnt.dsnt(out.xz)[..., 0], xy[..., 0], atol=0.1)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (192, 256)])
@@ -94,7 +102,9 @@ def test_half_precision_keeps_float32_outputs(net: MargiPose) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             half = net(x)
     assert half.xyz.dtype == half.xy.dtype == torch.float32
-    assert torch.allclose(half.xyz, exact.xyz, atol=0.03)
+    # Means of whole maps: of an untrained net's flat ones, the peak may be anywhere.
+    for a, b in zip(half[2:], exact[2:], strict=True):
+        assert torch.allclose(dsnt.dsnt(a), dsnt.dsnt(b), atol=0.03)
 
 
 def test_unknown_trunk_is_refused() -> None:

@@ -33,6 +33,8 @@ from livepose.models import movenet
 from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
 
 DEPTH_FEATURES = 64
+# Cells about the peak of an xy map that a trained network's coordinates come from.
+PEAK_RADIUS = 5
 
 
 class Output(NamedTuple):
@@ -137,11 +139,16 @@ class MargiPose(nn.Module):
         return Logits(xy, *self.depth(c8, c16, c32, xy))
 
     def decode(self, logits: Logits) -> Output:
-        """DSNT and confidence: needs float32, whatever autocast says."""
+        """DSNT and confidence: needs float32, whatever autocast says.
+
+        In training, x and y are the mean of the whole xy map, as in the paper; in evaluation,
+        of the window about its peak (`dsnt.around_peak`): see docs/training.md for the difference.
+        """
         with torch.autocast(logits.xy.device.type, enabled=False):
             xy, zy, xz = (dsnt.flat_softmax(maps.float()) for maps in logits)
             z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
-            xyz = torch.cat([dsnt.dsnt(xy), z], -1)
+            seen = xy if self.training else dsnt.around_peak(xy, PEAK_RADIUS)
+            xyz = torch.cat([dsnt.dsnt(seen), z], -1)
             height = (xy.detach() * logits.xy).sum((-2, -1))
             presence = self.presence_gain.float() * height + self.presence_bias.float()
         return Output(xyz, presence.sigmoid(), xy, zy, xz)

@@ -46,6 +46,7 @@ class TrainConfig:
     clip: float = 1.0
     ema: float = 0.999
     sigma: float = 1.0
+    presence_weight: float = 0.1  # of the confidence in the loss
     seed: int = 1
     workers: int = 1
     validate_every: int = 500

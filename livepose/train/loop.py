@@ -62,7 +62,7 @@ class Run:
         self.scales = (config.trunk_rate, 1.0)
         self.optimiser = torch.optim.AdamW([{"params": trunk}, {"params": rest}],
                                            weight_decay=config.weight_decay)  # fmt: skip
-        self.step, self.best, self.seconds = 0, 0.0, 0.0
+        self.step, self.best, self.seconds = 0, -1.0, 0.0
 
     @property
     def _state_file(self) -> Path:
@@ -103,7 +103,7 @@ class Run:
         target = {k: v.to(self.device) for k, v in batch.items()}
         with torch.autocast(self.device.type, torch.bfloat16):
             out = self.net(images)
-        parts = loss_parts(out, target, c.sigma)
+        parts = loss_parts(out, target, c.sigma, c.presence_weight)
         loss = total(parts)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}")

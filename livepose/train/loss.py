@@ -9,7 +9,9 @@ from livepose import dsnt
 from livepose.models.margipose import Output
 
 
-def loss_parts(out: Output, target: dict[str, Tensor], sigma: float = 1.0) -> dict[str, Tensor]:
+def loss_parts(
+    out: Output, target: dict[str, Tensor], sigma: float = 1.0, presence_weight: float = 0.1
+) -> dict[str, Tensor]:
     """Scalar losses; their sum is trained.
 
     xy, xy_js: DSNT's Euclidean loss and JS regulariser on all joints that are known (MargiPose's
@@ -34,7 +36,7 @@ def loss_parts(out: Output, target: dict[str, Tensor], sigma: float = 1.0) -> di
         # Maps are (rows, columns): zy has y as rows and z as columns, xz has z as rows.
         "zy_js": 0.5 * dsnt.average(dsnt.js_reg_losses(out.zy, xyz[..., [2, 1]], sigma), deep),
         "xz_js": 0.5 * dsnt.average(dsnt.js_reg_losses(out.xz, xyz[..., [0, 2]], sigma), deep),
-        "presence": 0.1 * dsnt.average(presence, judged),
+        "presence": presence_weight * dsnt.average(presence, judged),
     }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from livepose.cli import main
+from livepose.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry())

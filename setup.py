@@ -51,7 +51,7 @@ setup(
         ],
         "dev": ["mypy>=1.11", "ruff>=0.6"],
     },
-    entry_points={"console_scripts": ["livepose = livepose.cli:main"]},
+    entry_points={"console_scripts": ["livepose = livepose.cli:entry"]},
     classifiers=[
         "License :: OSI Approved :: GNU General Public License v3 or later (GPLv3+)",
         "Programming Language :: Python :: 3",

@@ -1,5 +1,5 @@
 import sys
 
-from livepose.cli import main
+from livepose.cli import entry
 
-sys.exit(main())
+sys.exit(entry())

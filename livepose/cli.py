@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from livepose import __version__
@@ -45,3 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # piped into `head`
         return 0
+
+
+def entry() -> int:
+    """`main` for a process of its own: ends it even if a thread hangs in a driver or in torch.
+
+    Such a thread was asked to end and given its time. Taking the process down around it in the
+    usual way would abort it, or wait for it.
+    """
+    code = main()
+    if any(thread.name.startswith(("capture", "inference")) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

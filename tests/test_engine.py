@@ -369,8 +369,6 @@ def test_without_a_camera_the_clip_plays(monkeypatch: pytest.MonkeyPatch) -> Non
     from livepose.capture import open as module
 
     monkeypatch.setattr(module, "list_cameras", lambda: [])
-    if not resources.CLIP.exists():
-        pytest.skip("the clip is not made yet")
     log = Log()
     s = session(None, log)
     s.start()
@@ -381,13 +379,46 @@ def test_without_a_camera_the_clip_plays(monkeypatch: pytest.MonkeyPatch) -> Non
     assert s.source == str(resources.CLIP)
 
 
+def test_a_camera_that_does_not_work_is_named_and_the_clip_plays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from livepose.capture import open as module
+
+    monkeypatch.setattr(module, "list_cameras", lambda: [("/dev/video97", "Broken camera")])
+    log = Log()
+    s = session(None, log)
+    s.start()
+    wait_for(lambda: log.results)
+    assert s.stop()
+    message = next(e.message for e in log.events if e.kind == "no-camera")
+    assert "video97" in message
+    assert "Trying again" not in message
+    assert s.source == str(resources.CLIP)
+
+
 def test_a_camera_that_was_asked_for_is_waited_for() -> None:
     log = Log()
     s = session("/dev/video97", log)
     s.start()
-    wait_for(lambda: log.kinds().count("retry") >= 2)
+    wait_for(lambda: log.kinds().count("retry") >= 2 and "model" in log.kinds())
     assert s.stop()
     assert "no-camera" not in log.kinds()
+
+
+def test_a_hanging_thread_does_not_keep_the_process_or_change_its_status() -> None:
+    program = """
+import atexit, sys, threading, time
+from livepose import cli
+atexit.register(print, "torn down")
+cli.main = lambda: 3
+if sys.argv[1:]:
+    threading.Thread(target=time.sleep, args=(60,), name=sys.argv[1], daemon=True).start()
+sys.exit(cli.entry())
+"""
+    for name, out in ([], "torn down\n"), (["inference"], ""):
+        run = subprocess.run([sys.executable, "-c", program, *name], capture_output=True,
+                             text=True, timeout=30, check=False)  # fmt: skip
+        assert (run.returncode, run.stdout) == (3, out)
 
 
 def test_stopping_is_bounded_even_if_the_network_hangs() -> None:

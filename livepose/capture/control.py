@@ -60,7 +60,7 @@ class Control:
     def admit(self, cancelled: Callable[[], bool]) -> bool:
         """Whether a live picture may go on now; uses up a step while paused."""
         with self._changed:
-            # Asked within the lock: a cancelled session must not use up the step of its successor.
+            # Asked within the lock: a cancelled playback must not use up the step of its successor.
             if cancelled():
                 return False
             if not self._paused:

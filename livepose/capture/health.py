@@ -1,4 +1,4 @@
-"""What a session has to tell about its source: stalls, recoveries, and things that come often."""
+"""What a playback has to tell about its source: stalls, recoveries, and things that come often."""
 
 from __future__ import annotations
 

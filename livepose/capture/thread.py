@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from livepose.capture.control import Control
 from livepose.capture.open import parse_source, shown
-from livepose.capture.session import Counts, Picture, Session
+from livepose.capture.playback import Counts, Picture, Playback
 from livepose.capture.slot import Slot
 from livepose.capture.source import DEFAULTS, Applied, CaptureOptions, Source
 from livepose.frames import Event, Frame
@@ -65,14 +65,14 @@ class CaptureThread:
         self.control = Control()
         self.lossless = lossless
         self._on_event = on_event
-        self._lock = threading.Lock()  # which session is current; ids; the slot's producer
+        self._lock = threading.Lock()  # which playback is current; ids; the slot's producer
         self._event_lock = threading.RLock()
         self._next_id = 0
         self._started = False
         self._stopped = threading.Event()
-        self._sessions: list[Session] = []  # those whose threads may still run
+        self._playbacks: list[Playback] = []  # those whose threads may still run
         self._spec = source
-        self._session = self._new_session(source, Counts())
+        self._playback = self._new_playback(source, Counts())
         self._watchdog = threading.Thread(target=self._watch, name="capture-watchdog", daemon=True)
 
     # -- control -------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class CaptureThread:
             if self._stopped.is_set():
                 raise RuntimeError("the capture thread is stopped")
             self._started = True
-            self._launch(self._session)
+            self._launch(self._playback)
         self._watchdog.start()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
@@ -95,8 +95,8 @@ class CaptureThread:
         end = time.monotonic() + timeout_s
         with self._lock:
             self._stopped.set()
-            self._session.cancel()
-            threads = [*self._sessions, *([self._watchdog] if self._started else [])]
+            self._playback.cancel()
+            threads = [*self._playbacks, *([self._watchdog] if self._started else [])]
         self.slot.close()
         others = [t for t in threads if t is not threading.current_thread() and t.ident]
         for thread in others:
@@ -112,7 +112,7 @@ class CaptureThread:
             if self._stopped.is_set():
                 raise RuntimeError("the capture thread is stopped")
             self._spec = source
-            self._replace(self._new_session(source, Counts()))
+            self._replace(self._new_playback(source, Counts()))
             self.slot.clear()
             self.control.step_once()
 
@@ -138,13 +138,13 @@ class CaptureThread:
         """opening, playing, paused, waiting (for the next try), ended, failed or stopped."""
         if self._stopped.is_set() or not self._started:
             return "stopped"
-        state = self._session.state
+        state = self._playback.state
         return "paused" if state == "playing" and self.control.paused else state
 
     @property
     def captured(self) -> int:
         """Whole pictures read since start or switch."""
-        return self._session.counts.captured
+        return self._playback.counts.captured
 
     @property
     def dropped(self) -> int:
@@ -152,60 +152,60 @@ class CaptureThread:
 
         Pictures of a paused camera are not counted: nobody wanted them.
         """
-        return self._session.counts.dropped
+        return self._playback.counts.dropped
 
     @property
     def broken(self) -> int:
         """Pictures that could not be used, since then."""
-        return self._session.counts.broken
+        return self._playback.counts.broken
 
     @property
     def fps(self) -> float:
         """Whole pictures per second, measured over the last seconds."""
-        return self._session.fps()
+        return self._playback.fps()
 
     @property
     def applied(self) -> Applied | None:
         """What the source really delivers; None while unknown, or if each picture has its size."""
-        return self._session.applied
+        return self._playback.applied
 
     @property
     def source_name(self) -> str:
-        return self._session.source_name
+        return self._playback.source_name
 
-    # -- for the sessions ----------------------------------------------------------------------
+    # -- for the playbacks ----------------------------------------------------------------------
 
-    def emit(self, session: Session, level: str, kind: str, message: str) -> None:
-        """Tells the user, unless the session has been replaced meanwhile."""
+    def emit(self, playback: Playback, level: str, kind: str, message: str) -> None:
+        """Tells the user, unless the playback has been replaced meanwhile."""
         with self._event_lock:
-            if session is not self._session or self._stopped.is_set():
+            if playback is not self._playback or self._stopped.is_set():
                 return
             try:
                 self._on_event(Event("capture", level, kind, message))
             except Exception:
                 log.exception("an event handler failed")
 
-    def hand_over(self, session: Session, picture: Picture) -> None:
+    def hand_over(self, playback: Playback, picture: Picture) -> None:
         with self._lock:
-            if session is not self._session:
+            if playback is not self._playback:
                 return
             frame = Frame(
                 id=self._next_id,
                 image=picture.image,
                 timeline=picture.timeline,
-                source=session.source_name,
+                source=playback.source_name,
                 media_s=picture.media_s,
                 truth=picture.truth,
             )
             self._next_id += 1
             if self.slot.put(frame):
-                session.counts.dropped += 1
+                playback.counts.dropped += 1
 
-    def leave_out(self, session: Session, count: int) -> None:
+    def leave_out(self, playback: Playback, count: int) -> None:
         """`count` pictures were dropped before they were decoded."""
         with self._lock:
-            if session is self._session:
-                session.counts.dropped += count
+            if playback is self._playback:
+                playback.counts.dropped += count
                 self._next_id += count
 
     def wait_free(self, timeout_s: float) -> bool:
@@ -213,39 +213,39 @@ class CaptureThread:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _new_session(self, source: str | Source, counts: Counts) -> Session:
+    def _new_playback(self, source: str | Source, counts: Counts) -> Playback:
         options = self.options
         if isinstance(source, str):
             spec = source
-            return Session(self, lambda: parse_source(spec, options), shown(spec), counts)
+            return Playback(self, lambda: parse_source(spec, options), shown(spec), counts)
         made = source
-        return Session(self, lambda: made, made.name, counts)
+        return Playback(self, lambda: made, made.name, counts)
 
-    def _launch(self, session: Session) -> None:
-        self._sessions = [s for s in self._sessions if s.is_alive()]
-        session.wait_for(self._sessions)
-        self._sessions = [*self._sessions, session]
-        session.start()
+    def _launch(self, playback: Playback) -> None:
+        self._playbacks = [s for s in self._playbacks if s.is_alive()]
+        playback.wait_for(self._playbacks)
+        self._playbacks = [*self._playbacks, playback]
+        playback.start()
 
-    def _replace(self, session: Session) -> None:
-        self._session.cancel()
-        self._session = session
+    def _replace(self, playback: Playback) -> None:
+        self._playback.cancel()
+        self._playback = playback
         if self._started:
-            self._launch(session)
+            self._launch(playback)
 
     def _watch(self) -> None:
         """Looks after the thread that may be stuck inside its source."""
         tick = min(0.25, self.options.stall_s / 4)
         while not self._stopped.wait(tick):
-            session = self._session
+            playback = self._playback
             # Only a source made from its name can be opened a second time beside the hanging one.
             if (
-                session.stalled_s() > HANG_FACTOR * self.options.stall_s
-                and session.live
+                playback.stalled_s() > HANG_FACTOR * self.options.stall_s
+                and playback.live
                 and isinstance(self._spec, str)
             ):
                 with self._lock:
-                    hanging = sum(s.is_alive() for s in self._sessions)
-                    current = session is self._session and not self._stopped.is_set()
+                    hanging = sum(s.is_alive() for s in self._playbacks)
+                    current = playback is self._playback and not self._stopped.is_set()
                     if current and hanging <= MAX_HANGING:
-                        self._replace(self._new_session(self._spec, session.counts))
+                        self._replace(self._new_playback(self._spec, playback.counts))

@@ -185,8 +185,11 @@ class Session:
             return
         self._may_fall_back = False
         self._capture.options = replace(self._options, loop=True)
-        self._on_event(
-            Event("capture", "warning", "no-camera",
-                  "No camera was found, so the bundled clip is playing. Plug one in and choose it, "
-                  "or open a file or stream."))  # fmt: skip
+        if event.kind == "failed":
+            message = ("No camera was found, so the bundled clip is playing. Plug one in and "
+                       "choose it, or open a file or stream.")  # fmt: skip
+        else:  # there is one, but it does not work
+            reason = event.message.partition(" Trying again")[0]
+            message = f"{reason} The bundled clip is playing; choose the camera to try it again."
+        self._on_event(Event("capture", "warning", "no-camera", message))
         self._switch(str(resources.CLIP))

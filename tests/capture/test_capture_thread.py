@@ -420,7 +420,7 @@ def test_life_cycle() -> None:
     assert thread.stop()  # again: harmless
     with pytest.raises(RuntimeError):
         thread.switch("synthetic")
-    assert not [t for t in threading.enumerate() if t in thread._sessions]
+    assert not [t for t in threading.enumerate() if t in thread._playbacks]
     never = CaptureThread("0")
     assert never.stop()
     with pytest.raises(RuntimeError):

@@ -59,15 +59,15 @@ class Picture:
 
 
 class Hub(Protocol):
-    """What a session needs of the capture thread that it belongs to."""
+    """What a playback needs of the capture thread that it belongs to."""
 
     options: CaptureOptions
     control: Control
     lossless: bool
 
-    def emit(self, session: Session, level: str, kind: str, message: str) -> None: ...
-    def hand_over(self, session: Session, picture: Picture) -> None: ...
-    def leave_out(self, session: Session, count: int) -> None: ...
+    def emit(self, playback: Playback, level: str, kind: str, message: str) -> None: ...
+    def hand_over(self, playback: Playback, picture: Picture) -> None: ...
+    def leave_out(self, playback: Playback, count: int) -> None: ...
     def wait_free(self, timeout_s: float) -> bool: ...
 
 
@@ -75,8 +75,8 @@ class _LostError(Exception):
     """A live source is gone; the message says so to the user."""
 
 
-class Session(threading.Thread):
-    """Reads one source until it ends or the session is cancelled. Abandoned if it hangs: then
+class Playback(threading.Thread):
+    """Reads one source until it ends or the playback is cancelled. Abandoned if it hangs: then
     nothing it still reads reaches anybody."""
 
     def __init__(
@@ -94,18 +94,18 @@ class Session(threading.Thread):
         self.live = False
         self._hub = hub
         self._make = make
-        self._predecessors: tuple[Session, ...] = ()
+        self._predecessors: tuple[Playback, ...] = ()
         self._cancelled = threading.Event()
         self._health = Health(hub.options, self._emit)
         self._times: deque[int] = deque(maxlen=1000)
         self._size: tuple[int, int] | None = None
 
-    def wait_for(self, predecessors: Sequence[Session]) -> None:
-        """Before `start`: the sessions whose device this one may need."""
+    def wait_for(self, predecessors: Sequence[Playback]) -> None:
+        """Before `start`: the playbacks whose device this one may need."""
         self._predecessors = tuple(predecessors)
 
     def cancel(self) -> None:
-        """Ends the session as soon as the source lets it. Does not wait."""
+        """Ends the playback as soon as the source lets it. Does not wait."""
         self._cancelled.set()
         self._hub.control.wake()
 
@@ -133,10 +133,10 @@ class Session(threading.Thread):
     # -- opening and trying again --------------------------------------------------------------
 
     def _await_predecessors(self) -> None:
-        """Lets the sessions before free their device, which may be the same camera."""
+        """Lets the playbacks before free their device, which may be the same camera."""
         end = time.monotonic() + HANDOVER_S
-        for session in self._predecessors:
-            session.join(max(0.0, end - time.monotonic()))
+        for playback in self._predecessors:
+            playback.join(max(0.0, end - time.monotonic()))
 
     def _run(self) -> None:
         if self._cancelled.is_set():

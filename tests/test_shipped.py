@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from livepose import resources
 from livepose.crop import Square, cut
 from livepose.cv import cv2
 from livepose.engine import device
+from livepose.engine.device import Placement
 from livepose.engine.predictor import Predictor
 from livepose.engine.session import DEFAULT_MODEL
 from livepose.frames import Frame, Result
@@ -118,6 +120,16 @@ def test_depth_tells_near_from_far(predictor: Predictor) -> None:
     look(predictor, np.asarray(image))
     pose = look(predictor, np.asarray(image)).poses[0]
     assert np.sign(pose.xyz[left, 2] - pose.xyz[right, 2]) == np.sign(difference[at])
+
+
+def test_half_precision_gives_the_same_pose(predictor: Predictor) -> None:
+    image = first_frames(1)[0]
+    predictor.forget()
+    exact = look(predictor, image).poses[0]
+    half_cpu = Placement(torch.device("cpu"), torch.bfloat16)
+    half = look(Predictor(load_model(DEFAULT_MODEL)[0], "", half_cpu), image).poses[0]
+    sure = exact.confidence > 0.5
+    assert np.linalg.norm(exact.joints - half.joints, axis=1)[sure].max() < 0.01 * image.shape[1]
 
 
 def test_a_tight_square_of_the_clip_is_enough(predictor: Predictor) -> None:

@@ -24,7 +24,7 @@ from livepose.engine.scale import to_metres
 from livepose.engine.session import Session
 from livepose.engine.worker import InferenceThread
 from livepose.frames import Event, Frame, Pose, Region, Result
-from livepose.models.margipose import PEAK_RADIUS, Config, MargiPose
+from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import WeightsError
 from livepose.skeleton import INDEX, J
 from livepose.timing.timeline import Timeline, now_ns
@@ -188,7 +188,7 @@ def test_poses_come_in_pixels_of_the_frame() -> None:
     predictor = Predictor(net, "tiny", CPU)
     result = predictor(f, want_heatmaps=True)
     maps, joints = result.heatmaps[0], result.poses[0].joints
-    near = dsnt.around_peak(torch.from_numpy(maps.xy), PEAK_RADIUS).numpy()
+    near = dsnt.around_peak(torch.from_numpy(maps.xy), net.config.peak_radius).numpy()
     centres = (2 * np.arange(16) - 15) / 16
     x = (near.sum(1) * centres).sum(1) * maps.region.side / 2 + maps.region.cx
     assert np.allclose(joints[:, 0], x, atol=0.1)

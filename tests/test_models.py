@@ -13,7 +13,7 @@ from livepose import dsnt, resources, skeleton
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.models import store
-from livepose.models.margipose import PEAK_RADIUS, Config, MargiPose
+from livepose.models.margipose import Config, MargiPose
 from livepose.models.movenet import Conv, MoveNet
 from livepose.models.store import WeightsError, load_model, save_model
 
@@ -57,7 +57,7 @@ def test_coordinates_come_from_the_marginal_maps(net: MargiPose) -> None:
         trained = copy.deepcopy(net).train().decode(logits)
     # The mean of the whole map in training; about the peak where the result is used.
     assert torch.allclose(trained.xyz[..., :2], dsnt.dsnt(trained.xy))
-    near = dsnt.around_peak(evaluated.xy, PEAK_RADIUS)
+    near = dsnt.around_peak(evaluated.xy, net.config.peak_radius)
     assert torch.allclose(evaluated.xyz[..., :2], dsnt.dsnt(near))
     for out in trained, evaluated:
         z = (dsnt.dsnt(out.zy)[..., 0] + dsnt.dsnt(out.xz)[..., 1]) / 2

@@ -2,7 +2,7 @@
 
     pip install torch==2.13.0 anny==0.6.2 moderngl==5.13.0 scipy==1.17.1 opencv-python numpy
     apt-get install ffmpeg libegl1 libgl1-mesa-dri
-    python tools/make_clip.py --assets ../shared/data/assets/makehuman.zip --out assets/
+    python tools/make_clip.py --assets PATH/makehuman.zip --out assets/
 
 Nothing is downloaded when it runs, no graphics card or screen is needed, and every run gives the
 same frames (bytes may differ between versions of Mesa or x264). It takes some ten minutes on two

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from livepose.data.samples import DataError, read_lsp
@@ -22,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--model", default="base", help="name or .safetensors file")
     parser.add_argument("--size", type=int, help="input size in place of the model's own")
+    parser.add_argument(
+        "--peak-radius",
+        type=int,
+        metavar="CELLS",
+        help="x and y from so many cells about the peak, 0: from the whole map",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
     parser.add_argument("--json", type=Path, help="file for the figures")
@@ -34,6 +41,8 @@ def main(args: argparse.Namespace) -> int:
         if placement.note:
             print(placement.note, file=sys.stderr)
         net, card = load_model(args.model)
+        if args.peak_radius is not None:
+            net.config = replace(net.config, peak_radius=args.peak_radius)
         samples = read_lsp(args.root, args.split)
         begin = time.monotonic()
         score = evaluate(net.to(placement.device, placement.dtype), samples, args.size)
@@ -45,6 +54,7 @@ def main(args: argparse.Namespace) -> int:
         "split": args.split,
         "model": args.model,
         "size": args.size or card.config.input_size,
+        "peak_radius": net.config.peak_radius,
         "images": score.images,
         "pck": score.pck,
         "per_joint": score.per_joint,
@@ -61,6 +71,9 @@ def main(args: argparse.Namespace) -> int:
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
     if args.card:
         command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
+        for option in ("size", "peak_radius"):
+            if (value := getattr(args, option)) is not None:
+                command += f" --{option.replace('_', '-')} {value}"
         row = {k: figures[k] for k in ("pck", "per_joint", "size", "precision", "images")}
         key = f"{args.dataset}_{args.split}"
         update_measured(

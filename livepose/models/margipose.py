@@ -33,8 +33,6 @@ from livepose.models import movenet
 from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
 
 DEPTH_FEATURES = 64
-# Cells about the peak of an xy map that a trained network's coordinates come from.
-PEAK_RADIUS = 5
 
 
 class Output(NamedTuple):
@@ -62,16 +60,23 @@ class Logits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """trunk: a key of `movenet.WIDTHS`. input_size: pixels. depth_cells: cells along z."""
+    """trunk: a key of `movenet.WIDTHS`. input_size: pixels. depth_cells: cells along z.
+
+    peak_radius: cells about the peak of an xy map that x and y come from once the network is
+    trained, 0 for the whole map (see `MargiPose.decode`).
+    """
 
     trunk: str = "lightning"
     input_size: int = 192
     depth_cells: int = 24
+    peak_radius: int = 5
 
     def __post_init__(self) -> None:
         if self.trunk not in movenet.WIDTHS:
             raise ValueError(f"unknown trunk {self.trunk!r}; known: {', '.join(movenet.WIDTHS)}")
         check_size(self.input_size, self.input_size)
+        if self.peak_radius < 0:
+            raise ValueError(f"peak_radius must not be negative, got {self.peak_radius}")
         if self.depth_cells < 2:
             raise ValueError(f"depth_cells must be at least 2, got {self.depth_cells}")
 
@@ -142,12 +147,13 @@ class MargiPose(nn.Module):
         """DSNT and confidence: needs float32, whatever autocast says.
 
         In training, x and y are the mean of the whole xy map, as in the paper; in evaluation,
-        of the window about its peak (`dsnt.around_peak`): see docs/training.md for the difference.
+        of the window about its peak (`dsnt.around_peak`): docs/training.md measures the difference.
         """
         with torch.autocast(logits.xy.device.type, enabled=False):
             xy, zy, xz = (dsnt.flat_softmax(maps.float()) for maps in logits)
             z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
-            seen = xy if self.training else dsnt.around_peak(xy, PEAK_RADIUS)
+            radius = 0 if self.training else self.config.peak_radius
+            seen = dsnt.around_peak(xy, radius) if radius else xy
             xyz = torch.cat([dsnt.dsnt(seen), z], -1)
             height = (xy.detach() * logits.xy).sum((-2, -1))
             presence = self.presence_gain.float() * height + self.presence_bias.float()

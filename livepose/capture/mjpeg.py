@@ -18,9 +18,12 @@ from livepose.capture.source import Reading, SourceError
 from livepose.cv import cv2
 from livepose.timing.timeline import now_ns
 
+MULTIPART = "multipart/x-mixed-replace"
 MAX_HEADER = 64 << 10
 MAX_PICTURE = 64 << 20
 _RECEIVE = 256 << 10
+_ENOUGH = 64  # bytes, to tell what a stream is
+_START, _END = b"\xff\xd8", b"\xff\xd9"  # of a JPEG
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,16 @@ class Part:
 
 
 class MultipartParser:
-    """Cuts a multipart stream into its parts as soon as their last byte is there."""
+    """Cuts a multipart stream into its parts as soon as their last byte is there.
 
-    def __init__(self, boundary: str) -> None:
+    boundary: between the parts; None for JPEGs that follow each other with nothing between them.
+    """
+
+    def __init__(self, boundary: str | None) -> None:
         # Some servers announce the boundary with its dashes, some without.
-        self._delimiter = b"--" + boundary.strip().lstrip("-").encode()
+        self._delimiter = (
+            None if boundary is None else b"--" + boundary.strip().lstrip("-").encode()
+        )
         self._buffer = bytearray()
         self._in_body = False
         self._length: int | None = None
@@ -53,6 +61,11 @@ class MultipartParser:
     def _headers(self) -> bool:
         """Reads up to the begin of a body; False if more data is needed."""
         buffer = self._buffer
+        if self._delimiter is None:
+            begin = buffer.find(_START)
+            del buffer[: begin if begin >= 0 else max(0, len(buffer) - 1)]
+            self._in_body, self._start_ns = begin >= 0, None
+            return self._in_body
         begin = buffer.find(self._delimiter)
         if begin < 0:
             del buffer[: max(0, len(buffer) - len(self._delimiter))]
@@ -84,7 +97,7 @@ class MultipartParser:
         else:
             end = jpeg_end(buffer)
             if end < 0:  # cut short, or no JPEG at all: the next part shows where it ends
-                end = buffer.find(self._delimiter)
+                end = self._begin_of_next(buffer)
         if end < 0:
             if len(buffer) > MAX_PICTURE:
                 buffer.clear()
@@ -95,6 +108,20 @@ class MultipartParser:
         self._in_body = False
         return True
 
+    def _begin_of_next(self, buffer: bytearray) -> int:
+        if self._delimiter is not None:
+            return buffer.find(self._delimiter)
+        border = buffer.find(_END + _START)
+        return border + len(_END) if border >= 0 else -1
+
+
+def boundary_of(data: bytes) -> str | None:
+    """The boundary of a multipart stream that begins with `data`, None if it does not look so."""
+    first, line_end, rest = data.lstrip(b"\r\n").partition(b"\n")
+    if not (line_end and first.startswith(b"--") and rest[:8].lower() == b"content-"):
+        return None
+    return first.strip().decode("latin-1")
+
 
 def jpeg_end(data: bytes | bytearray) -> int:
     """Length of the JPEG that `data` begins with, or -1 if it is none or not complete.
@@ -103,13 +130,13 @@ def jpeg_end(data: bytes | bytearray) -> int:
     its own; within the scan, 0xFF is always followed by 0 or a restart mark, so the end mark
     is unambiguous.
     """
-    if data[:2] != b"\xff\xd8":
+    if data[:2] != _START:
         return -1
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         at, scan = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big"), data[at + 1] == 0xDA
         if scan:
-            end = data.find(b"\xff\xd9", at)
+            end = data.find(_END, at)
             return end + 2 if end >= 0 else -1
     return -1
 
@@ -117,11 +144,36 @@ def jpeg_end(data: bytes | bytearray) -> int:
 class MjpegReader:
     """Pictures out of an open HTTP response, always the newest that has arrived."""
 
-    def __init__(self, response: http.client.HTTPResponse, name: str) -> None:
+    def __init__(
+        self, response: http.client.HTTPResponse, name: str, boundary: str | None, first: bytes
+    ) -> None:
         self._response = response
         self._name = name
-        boundary = response.headers.get_param("boundary")
-        self._parser = MultipartParser(boundary if isinstance(boundary, str) else "")
+        self._parser = MultipartParser(boundary)
+        self._first = first  # what was read to find out what it is
+
+    @classmethod
+    def recognise(cls, response: http.client.HTTPResponse, name: str) -> MjpegReader | None:
+        """A reader if the response is Motion JPEG, else None.
+
+        What the server says counts, and if it says something else (``ffmpeg -listen 1`` calls
+        everything a byte stream), how the stream begins: a server for one client only cannot be
+        asked a second time.
+
+        Raises:
+            SourceError: the connection broke or fell silent.
+        """
+        if response.headers.get_content_type() == MULTIPART:
+            boundary = response.headers.get_param("boundary")
+            return cls(response, name, boundary if isinstance(boundary, str) else "", b"")
+        if response.length is not None:  # a file: paced, not live
+            return None
+        first = b""
+        while len(first) < _ENOUGH and (more := _receive(response, name)):
+            first += more
+        if found := boundary_of(first):
+            return cls(response, name, found, first)
+        return cls(response, name, None, first) if first.startswith(_START) else None
 
     def read(self) -> Reading | None:
         """The next picture, waiting for it; None when the server ends the stream.
@@ -130,14 +182,7 @@ class MjpegReader:
             SourceError: the connection broke or fell silent.
         """
         while True:
-            try:
-                data = self._response.read1(_RECEIVE)
-            except TimeoutError:
-                raise SourceError(f"{self._name} has fallen silent: is it still on?") from None
-            except (OSError, http.client.HTTPException) as error:
-                raise SourceError(
-                    f"The connection to {self._name} broke ({error}): check the network."
-                ) from error
+            data, self._first = self._first or _receive(self._response, self._name), b""
             if not data:
                 return None
             parts = self._parser.feed(data, now_ns())
@@ -147,6 +192,18 @@ class MjpegReader:
 
     def close(self) -> None:
         self._response.close()
+
+
+def _receive(response: http.client.HTTPResponse, name: str) -> bytes:
+    """What has arrived, waiting for something; empty at the end."""
+    try:
+        return response.read1(_RECEIVE)
+    except TimeoutError:
+        raise SourceError(f"{name} has fallen silent: is it still on?") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise SourceError(
+            f"The connection to {name} broke ({error}): check the network."
+        ) from error
 
 
 def decode(data: bytes) -> np.ndarray | None:

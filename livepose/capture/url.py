@@ -15,8 +15,6 @@ from livepose.capture.video import FfmpegReader
 from livepose.cv import cv2
 from livepose.timing.timeline import now_ns
 
-MULTIPART = "multipart/x-mixed-replace"
-
 
 class UrlSource:
     """A stream by URL, or a file behind one: which of the two shows when it is opened."""
@@ -90,11 +88,16 @@ class UrlSource:
             raise SourceError(
                 f"{self.name} cannot be reached ({reason}): check the address and the network."
             ) from error
-        if response.headers.get_content_type() == MULTIPART:
+        try:
+            reader = MjpegReader.recognise(response, self.name)
+        except SourceError:
+            response.close()
+            raise
+        if reader is None:
+            response.close()
+        else:
             self.live = True
-            return MjpegReader(response, self.name)
-        response.close()
-        return None
+        return reader
 
     def _open_ffmpeg(self) -> FfmpegReader:
         timeout_ms = round(self._timeout_s * 1000)

@@ -58,7 +58,8 @@ class Camera:
         self.make: Callable[[int], bytes] = lambda k: jpeg(picture(k % 200))
         self.lengths = True
         self.boundary = "frame"
-        self.delimiter = "--frame"
+        self.delimiter: str | None = "--frame"  # None: nothing but the pictures
+        self.kind: str | None = None  # content type instead of the true one
         self.files: dict[str, bytes] = {}
         self.requests: list[Any] = []
         self.silent = False
@@ -108,7 +109,7 @@ class Camera:
     def _stream(self, handler: Any) -> None:
         handler.send_response(200)
         kind = f"multipart/x-mixed-replace; boundary={self.boundary}"
-        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Type", self.kind or kind)
         handler.end_headers()
         k = 0
         while self._on.is_set():
@@ -118,7 +119,8 @@ class Camera:
             data = self.make(k)
             length = f"Content-Length: {len(data)}\r\n" if self.lengths else ""
             head = f"{self.delimiter}\r\nContent-Type: image/jpeg\r\n{length}\r\n"
-            handler.wfile.write(head.encode() + data + b"\r\n")
+            part = data if self.delimiter is None else head.encode() + data + b"\r\n"
+            handler.wfile.write(part)
             k += 1
             time.sleep(self.period_s)
         handler.connection.close()
@@ -221,6 +223,31 @@ def test_boundaries_as_servers_write_them(
     camera.boundary, camera.delimiter = boundary, delimiter
     run = capture(camera.url, PATIENT)
     assert run.frame().image.shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("delimiter", ["--ffmpeg", None])
+def test_a_stream_that_is_not_called_one_is_recognised_on_one_connection(
+    camera: Camera, capture: Any, delimiter: str | None
+) -> None:
+    camera.kind, camera.delimiter = "application/octet-stream", delimiter
+    camera.make = lambda k: jpeg(picture(k % 200))
+    run = capture(camera.url, PATIENT)
+    for _ in range(10):
+        run.frame()
+    assert run.thread.broken == 0
+    assert len(camera.requests) == 1
+
+
+def test_broken_pictures_with_nothing_between_them_do_not_end_the_stream(
+    camera: Camera, capture: Any
+) -> None:
+    whole = jpeg(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+    lost = whole[: len(whole) // 2] + whole[-2:]  # a piece is missing
+    camera.kind, camera.delimiter = "image/jpeg", None
+    camera.make = lambda k: [whole, lost, b"no picture", b""][k % 4]
+    run = capture(camera.url, PATIENT)
+    wait_until(lambda: run.thread.captured >= 8)
+    assert len(camera.requests) == 1
 
 
 def test_the_user_of_the_url_is_sent_and_never_shown(camera: Camera, capture: Any) -> None:

@@ -21,6 +21,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+def spin_less() -> None:
+    """Lets the threads of a layer wait for each other with less spinning. Before torch is loaded.
+
+    GNU OpenMP spins for long by default. As soon as another program (or our own window) wants a
+    core, threads spin while the one that they wait for cannot run: a forward pass then takes ten
+    times as long and more. README.md has the figures. What the user has set is left alone.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status (2 for unusable input, with a one-line message)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -33,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"livepose {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    spin_less()
     for name, (text, module) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         if name == arguments[0]:

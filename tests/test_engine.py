@@ -395,6 +395,20 @@ def test_a_camera_that_was_asked_for_is_waited_for() -> None:
     assert "no-camera" not in log.kinds()
 
 
+def test_threads_spin_less_unless_the_user_says_otherwise() -> None:
+    program = "import os, sys; from livepose import cli; assert 'torch' not in sys.modules; " \
+              "cli.spin_less(); print(os.environ.get('GOMP_SPINCOUNT'))"  # fmt: skip
+    bare = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    for more, expected in (
+        ({}, "5000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"),
+    ):
+        run = subprocess.run([sys.executable, "-c", program], env={**bare, **more},
+                             capture_output=True, text=True, check=True)  # fmt: skip
+        assert run.stdout.strip() == expected
+
+
 def test_a_hanging_thread_does_not_keep_the_process_or_change_its_status() -> None:
     program = """
 import atexit, sys, threading, time

@@ -13,6 +13,7 @@ from PyQt5.QtGui import QImage
 from PyQt5.QtWidgets import QApplication, QWidget
 
 if TYPE_CHECKING:
+    from livepose.frames import Result
     from livepose.ui.options import AppOptions
 
 
@@ -67,23 +68,26 @@ def shoot(
     path: str | Path,
     results: int = 30,
     view: str = "angled",
+    media_s: float | None = None,
     timeout_s: float = 30.0,
 ) -> Path:
     """Runs the app until `results` results are painted, saves a picture of its window, ends it.
 
-    For scripts and the README; `options` chooses size and theme. Raises TimeoutError if too few
-    results come.
+    For scripts and the README; `options` chooses size and theme. media_s: then waits for this
+    second of the file, give or take a third. Raises TimeoutError if it does not come to that.
     """
     from livepose.ui.app import make_application
     from livepose.ui.window import MainWindow
 
     app = make_application()
     window = MainWindow(options)
-    painted = 0
+    painted, there = 0, False
 
-    def count(_: object) -> None:
-        nonlocal painted
+    def count(result: Result) -> None:
+        nonlocal painted, there
         painted += 1
+        at = result.frame.media_s
+        there = media_s is None or (at is not None and media_s <= at < media_s + 0.3)
 
     window.picture.painted.connect(count)
     window.setAttribute(Qt.WA_ShowWithoutActivating)
@@ -92,7 +96,7 @@ def shoot(
     window.view3d.look(view)
     deadline = time.monotonic() + timeout_s
     try:
-        while painted < results:
+        while painted < results or not there:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{painted} of {results} results were painted")
             _spin(app, 0.02)

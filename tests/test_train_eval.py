@@ -228,5 +228,15 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["training"]["steps"] == 2
     assert str(shared) not in json.dumps(card)  # no paths of this machine
+    second = tmp_path / "second.toml"
+    second.write_text(
+        config.read_text().replace("pretrained/movenet-lightning.safetensors", str(out))
+    )
+    run2, out2 = tmp_path / "run2", tmp_path / "w/second.safetensors"
+    assert cli.main(["train", str(second), "--data", str(shared), "--out", str(run2)]) == 0
+    assert cli.main(["pack", str(run2), "--out", str(out2), "--command", "livepose train 2"]) == 0
+    card = json.loads(out2.with_suffix(".json").read_text())
+    assert card["training"]["first"]["command"] == "livepose train tiny"
+    assert str(tmp_path) not in json.dumps(card)
     assert cli.main(["pack", str(tmp_path), "--out", str(out), "--command", "x"]) == 2
     assert cli.main(["train", "nonsense", "--data", str(shared), "--out", str(run)]) == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from livepose.models.margipose import Config, MargiPose
-from livepose.models.store import save_model
+from livepose.models.store import WeightsError, find, read_card, save_model
 
 LICENCES = {
     "lsp": "Leeds Sports Pose (Johnson & Everingham, BMVC 2010): research, cite",
@@ -38,6 +38,13 @@ def main(args: argparse.Namespace) -> int:
         state = torch.load(state_file, map_location="cpu", weights_only=True)
         weights = torch.load(best, map_location="cpu", weights_only=True)
         log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
+        start = Path(state["config"]["start_from"])
+        # A stage before this one: its training counts too.
+        staged = start.name and not start.name.startswith("movenet-")
+        first = dict(read_card(find(str(start))).training) if staged else None
+    except WeightsError as error:
+        print(f"livepose pack: what {args.run} started from: {error}", file=sys.stderr)
+        return 2
     except (OSError, ValueError) as error:
         print(
             f"livepose pack: {args.run} is not the folder of a training run: {error}",
@@ -47,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     config = state["config"]
     net = MargiPose(Config(config["trunk"], config["input_size"]))
     net.load_state_dict(weights)
-    config["start_from"] = Path(config["start_from"]).name  # not where it lay on this machine
+    config["start_from"] = start.name  # not where it lay on this machine
     chosen = max(log, key=lambda row: row["pck"])
     readers = sorted({part["reader"] for part in config["data"]})
     training = {
@@ -58,6 +65,8 @@ def main(args: argparse.Namespace) -> int:
         "torch": torch.__version__,
         "data": {name: LICENCES[name] for name in [*readers, "trunk"]},
     }  # fmt: skip
+    if first:
+        training["first"] = first
     card = save_model(args.out, net, training, {"lsp_val_pck": chosen["pck"]})
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, validation PCK {chosen['pck']:.4f} "
           f"({card.name})")  # fmt: skip

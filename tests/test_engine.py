@@ -400,7 +400,7 @@ def test_threads_spin_less_unless_the_user_says_otherwise() -> None:
               "cli.spin_less(); print(os.environ.get('GOMP_SPINCOUNT'))"  # fmt: skip
     bare = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     for more, expected in (
-        ({}, "5000"),
+        ({}, "10000"),
         ({"GOMP_SPINCOUNT": "7"}, "7"),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"),
     ):

@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
         problem = display_problem()
         if not problem:
             return _window(args, options)
-        print(f"No display ({problem}): running headless.", file=sys.stderr)
+        print(f"livepose: {problem}; running headless.", file=sys.stderr)
         return _headless(_without_display(args), options)
     return _headless(args, options)
 

@@ -1,6 +1,6 @@
 """Makes the pictures of the README: the app on the bundled clip, in two sizes.
 
-tools/on-display .venv/bin/python tools/make_screenshots.py
+PYTHONPATH=. tools/on-display .venv/bin/python tools/make_screenshots.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from livepose.timing.timeline import Timeline
 
 # What ends a run that nobody watches: the source cannot be used, or not any more.
 _FATAL = {"failed", "retry", "unplugged", "stalled"}
+FALLBACK_FPS = 30.0  # of the video, where the source does not tell its own
+LONGEST_S = 10.0  # that a picture of the video stays
 
 
 class HeadlessError(Exception):
@@ -52,9 +56,17 @@ def run(make_session: SessionFactory, options: HeadlessOptions) -> dict[str, Any
     Raises:
         HeadlessError: the source or the model cannot be used.
     """
-    inbox: queue.SimpleQueue[Result | Event] = queue.SimpleQueue()
-    session = make_session(inbox.put, inbox.put)
-    writer = _Video(options.video) if options.video else None
+    # Bounded: where writing the video is slower than the network, the network waits.
+    inbox: queue.Queue[Result | Event] = queue.Queue(16)
+    over = threading.Event()
+
+    def post(item: Result | Event) -> None:
+        while not over.is_set():
+            with suppress(queue.Full):
+                return inbox.put(item, timeout=0.1)
+
+    session = make_session(post, post)
+    writer: _Video | None = None
     timelines: list[tuple[int, Timeline]] = []
     begin = last = None
     quiet = 0
@@ -78,11 +90,15 @@ def run(make_session: SessionFactory, options: HeadlessOptions) -> dict[str, Any
             begin = begin or last
             session.painted(item)
             timelines.append((item.frame.id, item.frame.timeline))
-            if writer:
-                writer.add(annotated(item, options.mirror), item.frame.media_s)
+            if options.video:
+                writer = writer or _Video(options.video, session.source_fps or FALLBACK_FPS)
+                at = item.frame.media_s
+                now = item.frame.timeline.start_ns / 1e9
+                writer.add(annotated(item, options.mirror), now if at is None else at)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
     finally:
+        over.set()
         stats = session.stats()
         session.stop()
         if writer:
@@ -103,42 +119,47 @@ def _tell(event: Event) -> None:
 
 
 class _Video:
-    """Writes pictures as they come; the rate is that of the first two."""
+    """Writes a video of constant rate: each picture stays until the time of the next one."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, fps: float) -> None:
+        self._file, self._fps = file, fps
         self._writer: Any = None
-        self._first: tuple[np.ndarray, float | None] | None = None
+        self._image: np.ndarray | None = None
+        self._written, self._start, self._at = 0, 0.0, 0.0
         file.parent.mkdir(parents=True, exist_ok=True)
 
-    def add(self, image: np.ndarray, media_s: float | None) -> None:
-        if self._writer is None:
-            if self._first is None:
-                self._first = (image, media_s)
-                return
-            first, at = self._first
-            step = (media_s - at) if media_s is not None and at is not None else 0.0
-            self._open(first, 1 / step if step > 1e-3 else 30.0)
-            self._write(first)
-        self._write(image)
+    def add(self, image: np.ndarray, at_s: float) -> None:
+        """`image` is the newest one from `at_s` on."""
+        if self._image is None:
+            self._open(image)
+            self._start = at_s
+        else:
+            if not 0 < at_s - self._at < LONGEST_S:  # a file begins again
+                self._start += at_s - self._at - 1 / self._fps
+            # At least once: two pictures within one period are both shown.
+            until = round((at_s - self._start) * self._fps)
+            self._write(max(1, until - self._written))
+        self._image, self._at = image, at_s
 
-    def _open(self, image: np.ndarray, fps: float) -> None:
+    def _open(self, image: np.ndarray) -> None:
         h, w = image.shape[:2]
         self._size = (w, h)
         self._writer = cv2.VideoWriter(
-            str(self._file), cv2.VideoWriter.fourcc(*"mp4v"), fps, self._size
+            str(self._file), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size
         )
         if not self._writer.isOpened():
             raise HeadlessError(f"{self._file} cannot be written: give a path that ends in .mp4.")
 
-    def _write(self, image: np.ndarray) -> None:
+    def _write(self, times: int) -> None:
+        assert self._image is not None
+        image = self._image
         if image.shape[1::-1] != self._size:  # a video has one size
             image = cv2.resize(image, self._size)
-        self._writer.write(image)
+        for _ in range(times):
+            self._writer.write(image)
+        self._written += times
 
     def close(self) -> None:
-        if self._writer is None and self._first is not None:
-            self._open(self._first[0], 30.0)
-            self._write(self._first[0])
-        if self._writer is not None:
+        if self._image is not None:
+            self._write(1)
             self._writer.release()

@@ -135,6 +135,12 @@ class Session:
         return self._capture.state
 
     @property
+    def source_fps(self) -> float:
+        """Pictures per second that the source says it has, 0 where it does not."""
+        applied = self._capture.applied
+        return applied.fps if applied else 0.0
+
+    @property
     def idle(self) -> bool:
         """Whether no frame waits or is being worked on."""
         return self._capture.slot.wait_free(0) and not self._engine.busy

@@ -12,7 +12,7 @@ from livepose.cli import spin_less
 
 ROOT = Path(__file__).resolve().parents[1]
 # width, height, theme, second of the clip, 3D view
-PICTURES = [(1280, 720, "dark", 4.2, "angled"), (1920, 1080, "light", 8.9, "angled")]
+PICTURES = [(1280, 720, "dark", 3.2, "angled"), (1920, 1080, "light", 8.2, "angled")]
 
 
 def main() -> None:

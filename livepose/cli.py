@@ -25,8 +25,8 @@ def spin_less() -> None:
     """Lets the threads of a layer wait for each other with less spinning. Before torch is loaded.
 
     GNU OpenMP spins for long by default. As soon as another program (or our own window) wants a
-    core, threads spin while the one that they wait for cannot run: a forward pass then takes ten
-    times as long and more. README.md has the figures. What the user has set is left alone.
+    core, threads spin while the one that they wait for cannot run, and a forward pass takes several
+    times as long. README.md has the figures. What the user has set is left alone.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -194,10 +194,11 @@ def test_eval_command(shared: Path, tmp_path: Path) -> None:
     assert len(figures["per_joint"]) == 12
     assert figures["images"] == 100
     assert figures["peak_radius"] == 5
-    whole = ["--peak-radius", "0", "--size", "96", "--json", str(out)]
+    whole = ["--peak-radius", "0", "--size", "96", "--time", "--json", str(out)]
     assert cli.main(["eval", *data, *model, *whole]) == 0
     again = json.loads(out.read_text())
     assert (again["peak_radius"], again["size"]) == (0, 96)
+    assert again["forward_ms"] > 0
     assert again["per_joint"] != figures["per_joint"]
 
 

@@ -8,10 +8,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from livepose.data.samples import DataError, read_lsp
 from livepose.engine.device import PRECISIONS, DeviceError, choose
-from livepose.evaluate.protocol import evaluate
+from livepose.evaluate.protocol import evaluate, forward_ms
 from livepose.models.store import WeightsError, find, load_model, update_measured
 
 
@@ -31,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
+    parser.add_argument("--time", action="store_true", help="also time the forward pass")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--card", action="store_true", help="write them into the model's card")
 
@@ -45,11 +49,14 @@ def main(args: argparse.Namespace) -> int:
             net.config = replace(net.config, peak_radius=args.peak_radius)
         samples = read_lsp(args.root, args.split)
         begin = time.monotonic()
-        score = evaluate(net.to(placement.device, placement.dtype), samples, args.size)
+        net = net.to(  # type: ignore[call-overload]
+            device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
+        )
+        score = evaluate(net, samples, args.size)
     except (DataError, DeviceError, ValueError, WeightsError) as error:
         print(f"livepose eval: {error}", file=sys.stderr)
         return 2
-    figures = {
+    figures: dict[str, Any] = {
         "dataset": args.dataset,
         "split": args.split,
         "model": args.model,
@@ -63,9 +70,13 @@ def main(args: argparse.Namespace) -> int:
         "device": placement.device_name,
         "seconds": round(time.monotonic() - begin, 1),
     }
+    if args.time:
+        figures["forward_ms"] = round(forward_ms(net, figures["size"]), 2)
     for name, value in score.per_joint.items():
         print(f"{name:<16}{100 * value:6.1f}")
     print(f"PCK@0.2, {args.dataset} {args.split}, {score.images} images: {100 * score.pck:.2f} %")
+    if args.time:
+        print(f"forward pass of one picture: {figures['forward_ms']} ms on {figures['device']}")
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -75,7 +75,15 @@ def test_confidence_says_what_is_outside_the_picture(predictor: Predictor) -> No
     assert pose.confidence[inside].min() > 0.6
 
 
+def test_the_room_beside_the_person_has_nobody(predictor: Predictor) -> None:
+    image = first_frames(1)[0]
+    for part in (image[:, :480], image[:, 800:], image[600:]):
+        predictor.forget()
+        assert look(predictor, np.ascontiguousarray(part)).poses == ()
+
+
 def test_an_empty_room_has_nobody(predictor: Predictor, shared: Path) -> None:
+    """Rooms that it has seen in training: this finds a broken confidence, not a new room."""
     rooms = sorted((shared / "data/backgrounds/indoor").glob("*.jpg"))[:100]
     ghosts = 0
     for file in rooms:

@@ -12,9 +12,10 @@ import torch
 
 from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
-from livepose.data import samples as readers
+from livepose.data import teachers
 from livepose.data.augment import move, random_patch, random_square, recolour
 from livepose.data.mix import Mix, collate
+from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.skeleton import COCO_17, INDEX, LSP_14, J
 
@@ -37,7 +38,7 @@ def lsp(tmp_path: Path) -> Path:
 
 
 def test_lsp_flags_and_halves(lsp: Path) -> None:
-    train, val, test = (readers.read_lsp(lsp, s) for s in ("train", "val", "test"))
+    train, val, test = (read("lsp", lsp, s) for s in ("train", "val", "test"))
     assert (len(train), len(val), len(test)) == (899, 100, 1000)
     names = {p.name for p in (*train.images, *val.images)}
     assert not names & {f"im{i:04d}.jpg" for i in range(1001, 2001)}
@@ -51,8 +52,10 @@ def test_lsp_flags_and_halves(lsp: Path) -> None:
     assert train.present[0, ankle] == 1
     assert not train.known[0, INDEX["nose"]]
     assert train.known[0, INDEX["pelvis"]]  # derived
-    with pytest.raises(DataError, match="train, val and test"):
-        readers.read_lsp(lsp, "all")
+    with pytest.raises(DataError, match="train, val, test, not 'all'"):
+        read("lsp", lsp, "all")
+    with pytest.raises(DataError, match=r"unknown reader 'lps'; known: .*lsp"):
+        read("lps", lsp)
 
 
 def test_lspet_flags(tmp_path: Path) -> None:
@@ -60,7 +63,7 @@ def test_lspet_flags(tmp_path: Path) -> None:
     joints[:, :2], joints[:, 2] = 31, 1
     joints[LSP_14.index("left_wrist"), :, 0] = (-1, -1, 0)
     scipy.io.savemat(tmp_path / "joints.mat", {"joints": joints})
-    s = readers.read_lspet(tmp_path)
+    s = read("lspet", tmp_path)
     assert len(s) == 5
     wrist = INDEX["left_wrist"]
     assert not s.known[0, wrist]
@@ -79,7 +82,7 @@ def test_coco(tmp_path: Path) -> None:
             {"image_id": 7, "keypoints": [0] * 51, "num_keypoints": 0},
         ],
     }))  # fmt: skip
-    s = readers.read_coco(tmp_path)
+    s = read("coco", tmp_path)
     assert len(s) == 1
     assert not s.known[0, 1]  # flag 0: not labelled
     assert s.known[0, 2]
@@ -93,14 +96,15 @@ def test_broken_files_are_named(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "person_keypoints.json").write_text(content)
         (tmp_path / "joints.mat").write_text(content)
         (tmp_path / "labels.npz").write_text(content)
-    for read in (readers.read_lspet, readers.read_coco, readers.read_pseudo):
+    for name in ("lspet", "coco", "pseudo"):
         with pytest.raises(DataError, match=str(tmp_path)):
-            read(tmp_path)
+            read(name, tmp_path)
     with pytest.raises(DataError, match="no pictures"):
-        readers.read_empty(tmp_path)
+        read("empty", tmp_path)
 
 
 def _pseudo(folder: Path, n: int = 2, score: float = 0.9) -> dict[str, np.ndarray]:
+    n += 1  # the first of twenty is for validation: read() gives the n others
     keypoints = np.zeros((n, 17, 4), "f4")
     rng = np.random.default_rng(0)
     keypoints[..., :2] = rng.uniform(10, 60, (n, 17, 2))
@@ -114,12 +118,12 @@ def _pseudo(folder: Path, n: int = 2, score: float = 0.9) -> dict[str, np.ndarra
 
 def test_pseudo_labels_are_believed_by_score_and_disagreement(tmp_path: Path) -> None:
     labels = _pseudo(tmp_path)
-    labels["keypoints"][0, 0, 2] = 0.05  # absent
-    labels["keypoints"][0, 1, 2] = 0.2  # nobody can say
-    labels["keypoints"][0, 2, 3] = 0.2  # the teacher disagrees with itself
+    labels["keypoints"][1, 0, 2] = 0.05  # absent
+    labels["keypoints"][1, 1, 2] = 0.2  # nobody can say
+    labels["keypoints"][1, 2, 3] = 0.2  # the teacher disagrees with itself
     world, flat = _blaze(labels["keypoints"])
     np.savez(tmp_path / "labels.npz", **labels, world=world, image33=flat)
-    s = readers.read_pseudo(tmp_path)
+    s = read("pseudo", tmp_path)
     assert s.known[0, :4].tolist() == [False, False, False, True]
     assert s.present[0, 0] == 0
     assert np.isnan(s.present[0, 1:3]).all()
@@ -130,7 +134,7 @@ def _blaze(keypoints: np.ndarray, metre: float = 50.0) -> tuple[np.ndarray, np.n
     """MediaPipe's rows of the same people, `metre` pixels a metre, the wrist 0.1 m behind."""
     n = len(keypoints)
     world, flat = np.zeros((n, 33, 4), "f4"), np.zeros((n, 33, 3), "f4")
-    for name, i in readers._BLAZE.items():
+    for name, i in teachers._BLAZE.items():
         flat[:, i, :2] = keypoints[:, COCO_17.index(name), :2]
     flat[..., 2] = 1
     hips = flat[:, [23, 24], :2].mean(1, keepdims=True)
@@ -142,35 +146,63 @@ def _blaze(keypoints: np.ndarray, metre: float = 50.0) -> tuple[np.ndarray, np.n
 def test_depth_is_in_pixels_and_only_where_2d_agrees(tmp_path: Path) -> None:
     labels = _pseudo(tmp_path)
     world, flat = _blaze(labels["keypoints"])
-    flat[1, :, :2] += 200  # the second teacher saw somebody else
+    flat[2, :, :2] += 200  # the second teacher saw somebody else
     np.savez(tmp_path / "labels.npz", **labels, world=world, image33=flat)
-    s = readers.read_pseudo(tmp_path)
+    s = read("pseudo", tmp_path)
     assert s.depth[0, INDEX["left_wrist"]] == pytest.approx(5, rel=1e-3)  # 0.1 m at 50 px a metre
     assert s.depth[0, INDEX["nose"]] == pytest.approx(0, abs=1e-3)
     assert np.isnan(s.depth[1]).all()
 
 
-def test_teacher_fills_and_corrects_but_believes_good_labels(tmp_path: Path, lsp: Path) -> None:
-    s = readers.read_lsp(lsp, "train").take(np.arange(2))
+def test_teachers_vote_with_the_human(tmp_path: Path, lsp: Path) -> None:
+    s = read("lsp", lsp, "train").take(np.arange(3))
     s.known[0, INDEX["left_elbow"]] = False
-    keypoints = np.zeros((2, 17, 4), "f4")
-    keypoints[..., :2] = s.joints[:, :17]
-    keypoints[:, :5, :2] = 5  # the face, which LSP does not label
-    keypoints[..., 2] = 0.9
-    keypoints[0, COCO_17.index("right_wrist"), :2] += 100  # sure and far away: a gross error
-    keypoints[1, COCO_17.index("right_wrist"), :2] += 100
-    keypoints[1, COCO_17.index("right_wrist"), 2] = 0.35  # not sure enough
-    keypoints[0, COCO_17.index("left_wrist"), :2] += 1  # near: the human is believed
-    keypoints[0, COCO_17.index("left_elbow"), :2] = 33
-    np.savez(tmp_path / "t.npz", image=np.array([p.name for p in s.images]), keypoints=keypoints)
-    out = readers.with_teacher(s, tmp_path / "t.npz")
-    right, left = INDEX["right_wrist"], INDEX["left_wrist"]
-    assert np.allclose(out.joints[0, right], s.joints[0, right] + 100)
-    assert np.allclose(out.joints[1, right], s.joints[1, right])
-    assert np.allclose(out.joints[0, left], s.joints[0, left])
-    assert out.joints[0, INDEX["left_elbow"]].tolist() == [33, 33]
-    assert out.known[0, INDEX["left_elbow"]]
-    assert out.known[:, INDEX["nose"]].all()
+    wrist, elbow = COCO_17.index("right_wrist"), COCO_17.index("left_elbow")
+    first = np.zeros((3, 17, 4), "f4")
+    first[..., :2] = s.joints[:, :17]
+    first[:, :5, :2] = 5  # the face, which LSP does not label
+    first[..., 2] = 0.9
+    first[:2, elbow, :2] = 33  # row 0: no human label; row 1: one voice against the human
+    second = first.copy()
+    second[1, elbow, :2] = s.joints[1, elbow]
+    first[0, wrist, :2] += 100  # both teachers say so: a gross error
+    second[0, wrist, :2] += 101
+    first[1, wrist, :2] += 100  # the other teacher is not sure
+    second[1, wrist, :2] += 100
+    second[1, wrist, 2] = 0.1
+    first[2, wrist, :2] += 1  # near: the human is believed
+    second[2, 0, :2] = 60  # two places for the nose
+    first[2, elbow, 3] = 0.5
+    names = np.array([p.name for p in s.images])
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for file, keypoints in zip(files, (first, second), strict=True):
+        np.savez(file, image=names, keypoints=keypoints)
+    out = teachers.with_teachers(s, files)
+    right, left, nose = INDEX["right_wrist"], INDEX["left_elbow"], INDEX["nose"]
+    assert np.allclose(out.joints[0, right], s.joints[0, right] + 100.5)
+    assert np.allclose(out.joints[1:, right], s.joints[1:, right])
+    assert out.joints[0, left].tolist() == [33, 33]
+    assert out.known[0, left]
+    assert np.allclose(out.joints[1:, left], s.joints[1:, left])
+    assert out.known[:, nose].tolist() == [True, True, False]
+    assert np.isnan(out.present[2, nose])
+
+    careful = teachers.with_teachers(s, files, trust=9)
+    assert np.allclose(careful.joints[s.known], s.joints[s.known])
+    assert careful.known[0, nose]
+
+
+def test_mediapipe_votes_too(tmp_path: Path, lsp: Path) -> None:
+    s = read("lsp", lsp, "train").take(np.arange(1))
+    s.known[0, INDEX["left_elbow"]] = False
+    keypoints = np.zeros((1, 17, 4), "f4")
+    keypoints[..., :2] = 40
+    world, flat = _blaze(keypoints)
+    np.savez(tmp_path / "m.npz", image=np.array(["im0001.jpg"]), world=world, image33=flat)
+    assert teachers.with_teachers(s, [tmp_path / "m.npz"]).known[0, INDEX["left_elbow"]]
+    flat[..., 2] = 0.5
+    np.savez(tmp_path / "m.npz", image=np.array(["im0001.jpg"]), world=world, image33=flat)
+    assert not teachers.with_teachers(s, [tmp_path / "m.npz"]).known[0, INDEX["left_elbow"]]
 
 
 # --- squares
@@ -249,13 +281,16 @@ def _made(tmp_path: Path) -> Samples:
     labels = _pseudo(tmp_path / "p", 4)
     world, flat = _blaze(labels["keypoints"])
     np.savez(tmp_path / "p/labels.npz", **labels, world=world, image33=flat)
-    return readers.read_pseudo(tmp_path / "p")
+    return read("pseudo", tmp_path / "p")
 
 
 def test_mix_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
     s = _made(tmp_path)
-    write_image(tmp_path / "e/1.jpg")
-    parts = [(s, 0.7), (readers.read_empty(tmp_path / "e"), 0.3)]
+    for name in "12":  # one of ten, from the first on, is for testing
+        write_image(tmp_path / f"e/{name}.jpg")
+    assert [p.name for p in read("empty", tmp_path / "e", "test").images] == ["1.jpg"]
+    assert len(read("pseudo", tmp_path / "p", "val")) == 1
+    parts = [(s, 0.7), (read("empty", tmp_path / "e"), 0.3)]
     a, b, other = Mix(parts, 64, 1, 30), Mix(parts, 64, 1, 30), Mix(parts, 64, 2, 30)
     for k in (7, 3):
         assert np.array_equal(a[k].image, b[k].image)
@@ -276,7 +311,7 @@ def test_unreadable_pictures_are_told_and_skipped(tmp_path: Path, capsys) -> Non
     mix = Mix([(s, 1.0)], 64, 0, 20)
     for k in range(20):
         mix[k]
-    assert "0.jpg: not a readable picture" in capsys.readouterr().err
+    assert "1.jpg: not a readable picture" in capsys.readouterr().err
     for image in s.images:
         image.unlink()
     with pytest.raises(OSError, match="complete"):

@@ -114,6 +114,29 @@ def test_unknown_trunk_is_refused() -> None:
         Config(input_size=100)
 
 
+def test_context_starts_silent_and_then_speaks() -> None:
+    torch.manual_seed(2)
+    plain = MargiPose(Config("lightning", 64)).eval()
+    net = MargiPose(Config("lightning", 64, context_layers=2, context_width=16)).eval()
+    net.go_on_from(plain)
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        for a, b in zip(net(x), plain(x), strict=True):
+            assert torch.equal(a, b)
+        net.context.coarse.weight.normal_()  # type: ignore[union-attr]
+        far = x.clone()
+        far[..., -16:] = 1
+        change = (net.logits(far).xy - net.logits(x).xy).abs()
+        local = (plain.logits(far).xy - plain.logits(x).xy).abs()
+    assert change[..., :4].mean() > 2 * local[..., :4].mean()  # the left side hears of the right
+    with pytest.raises(ValueError, match="another kind"):
+        plain.go_on_from(net)
+    with pytest.raises(ValueError, match="another kind"):
+        net.go_on_from(MargiPose(Config("thunder", 64)))
+    with pytest.raises(ValueError, match="multiple of 4"):
+        Config(context_layers=1, context_width=30)
+
+
 def test_same_padding_of_tensorflow() -> None:
     # Stride 2 on an even size: the first window starts at the first pixel, zeros come after.
     conv = Conv(1, 1, 3, 2, bias=False)

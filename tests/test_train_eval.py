@@ -35,8 +35,8 @@ def people(tmp_path: Path) -> Samples:
 
 
 CONFIG = TrainConfig(
-    data=(Part("lsp", "", 1.0),), input_size=64, steps=4, batch=2, workers=0, warm_up=2,
-    validate_every=2, seed=3,
+    data=(Part("lsp", "", 1.0),), network=Config(input_size=64), steps=4, batch=2, workers=0,
+    warm_up=2, validate_every=2, seed=3,
 )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     for text, message in (
         ("= 3", "not TOML"), ("speed = 3\ndata = []", "unknown settings"), ("steps = 3", "data"),
-        ('[[data]]\nroot = "x"', "reader"),
+        ('[[data]]\nroot = "x"', "reader"), ("data = []\nnetwork.input_size = 7", "multiples"),
     ):  # fmt: skip
         file.write_text(text)
         with pytest.raises(ValueError, match=message):
@@ -153,6 +153,8 @@ def test_pck_by_hand() -> None:
     predicted[:, skeleton.INDEX["nose"]] = 999  # not a limb
     score = pck(predicted, s)
     assert score.pck == pytest.approx(21 / 23)
+    # Thresholds are steps of 0.025 torso: 10 is right from the 8th on, 10.63 from the 9th.
+    assert score.auc == pytest.approx((20 + 13 / 20 + 12 / 20) / 23)
     assert score.per_joint["left_wrist"] == 0.5
     assert score.per_joint["right_wrist"] == 0.5
     assert score.per_joint["left_ankle"] == 1.0
@@ -218,9 +220,9 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
 def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text(
-        'trunk = "lightning"\ninput_size = 64\nsteps = 2\nbatch = 2\n'
-        "validate_every = 2\nworkers = 0\n"
+        "steps = 2\nbatch = 2\nvalidate_every = 2\nworkers = 0\n"
         'start_from = "pretrained/movenet-lightning.safetensors"\n'
+        '[network]\ntrunk = "lightning"\ninput_size = 64\n'
         '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\nshare = 1.0\n'
     )
     run, out = tmp_path / "run", tmp_path / "w/tiny.safetensors"
@@ -230,9 +232,9 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
     assert card["training"]["steps"] == 2
     assert str(shared) not in json.dumps(card)  # no paths of this machine
     second = tmp_path / "second.toml"
-    second.write_text(
-        config.read_text().replace("pretrained/movenet-lightning.safetensors", str(out))
-    )
+    text = config.read_text().replace("pretrained/movenet-lightning.safetensors", str(out))
+    # The second stage looks at the whole person; what it starts from did not.
+    second.write_text(text.replace("= 64\n", "= 64\ncontext_layers = 1\ncontext_width = 8\n"))
     run2, out2 = tmp_path / "run2", tmp_path / "w/second.safetensors"
     assert cli.main(["train", str(second), "--data", str(shared), "--out", str(run2)]) == 0
     assert cli.main(["pack", str(run2), "--out", str(out2), "--command", "livepose train 2"]) == 0

@@ -25,39 +25,62 @@ from tqdm import tqdm
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import IMAGE_SUFFIXES
+from livepose.models.movenet import WIDTHS, MoveNet
+from livepose.models.store import WeightsError, load_model
 from livepose.skeleton import COCO_17, mirrored
 
 _COCO_FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
 
 
 Row = dict[str, np.ndarray]
+Teacher = Callable[[np.ndarray], Row]
 
 
-def movenet_teacher(variant: str, weights: Path) -> Callable[[np.ndarray], Row]:
+def movenet_teacher(variant: str, weights: Path) -> Teacher:
     """A function from a BGR picture to its row, by MoveNet `variant` (``thunder``)."""
-    from livepose.models.movenet import MoveNet
-
     net = MoveNet.load(variant, weights)
-    size = net.input_size
+
+    def points(pair: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        xy, score = net(pair)
+        return (2 * xy + 1) / net.input_size - 1, score
+
+    return _with_mirror_image(points, net.input_size)
+
+
+def model_teacher(name: str) -> Teacher:
+    """A function from a BGR picture to its row, by a model of livepose (self-training)."""
+    net, card = load_model(name)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    coco = len(COCO_17)  # the table begins with COCO-17
+
+    def points(pair: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = net(pair)
+        return out.xyz[:, :coco, :2], out.confidence[:, :coco]
+
+    return _with_mirror_image(points, card.config.input_size)
+
+
+def _with_mirror_image(
+    points: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], size: int
+) -> Teacher:
+    """A teacher from a network's ``(xy, score)``, xy in -1..1: picture and mirror image."""
 
     @torch.inference_mode()
     def label(image: np.ndarray) -> Row:
         square = whole(image.shape[1], image.shape[0])
         resized = cut(image, square, size)
         with torch.autocast("cpu", torch.bfloat16):  # twice as fast, same labels within a pixel
-            xy, score = net(to_input([resized, resized[:, ::-1]]))
-        xy, score = xy.numpy(), score.numpy()
-        xy[1] = xy[1, _COCO_FLIP]
-        xy[1, :, 0] = size - 1 - xy[1, :, 0]
-        score[1] = score[1, _COCO_FLIP]
-        disagreement = np.linalg.norm(xy[0] - xy[1], axis=-1) / size
-        points = square.to_picture((2 * xy.mean(0) + 1) / size - 1)
-        return {"keypoints": np.column_stack([points, score.mean(0), disagreement]).astype("f4")}
+            xy, score = (t.float().numpy() for t in points(to_input([resized, resized[:, ::-1]])))
+        back = xy[1, _COCO_FLIP] * np.array([-1, 1], "f4")
+        score = (score[0] + score[1, _COCO_FLIP]) / 2
+        disagreement = np.linalg.norm(xy[0] - back, axis=-1) / 2
+        mean = square.to_picture((xy[0] + back) / 2)
+        return {"keypoints": np.column_stack([mean, score, disagreement]).astype("f4")}
 
     return label
 
 
-def mediapipe_teacher() -> Callable[[np.ndarray], Row]:
+def mediapipe_teacher() -> Teacher:
     """A function from a BGR picture to its row, by MediaPipe Pose Full in static mode."""
     import mediapipe as mp
 
@@ -87,7 +110,7 @@ def _pictures(folder: Path, skip: set[str]) -> Iterator[tuple[Path, np.ndarray]]
             yield file, image
 
 
-def label_folder(folder: Path, label: Callable[[np.ndarray], Row], skip: set[str]) -> Row:
+def label_folder(folder: Path, label: Teacher, skip: set[str]) -> Row:
     """Labels every picture of a folder but those named in `skip`; columns as in the module."""
     names, rows = [], []
     for file, image in _pictures(folder, skip):
@@ -100,8 +123,11 @@ def label_folder(folder: Path, label: Callable[[np.ndarray], Row], skip: set[str
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, help="folder of pictures")
-    parser.add_argument("--teacher", choices=("thunder", "lightning", "mediapipe"), required=True)
-    parser.add_argument("--weights", type=Path, help="movenet-*.safetensors of the teacher")
+    parser.add_argument(
+        "--teacher", required=True,
+        help="thunder, lightning, mediapipe, or a model of livepose (name or .safetensors)",
+    )  # fmt: skip
+    parser.add_argument("--weights", type=Path, help="movenet-*.safetensors, for MoveNet's")
     parser.add_argument("--out", type=Path, required=True, help=".npz to write")
     parser.add_argument(
         "--skip-lsp-test", action="store_true", help="leave out im1001-im2000 (never for training)"
@@ -109,13 +135,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.teacher == "mediapipe":
-        label = mediapipe_teacher()
-    elif args.weights is None:
-        print("livepose label: --weights FILE of the teacher is needed", file=sys.stderr)
+    try:
+        if args.teacher == "mediapipe":
+            label = mediapipe_teacher()
+        elif args.teacher not in WIDTHS:
+            label = model_teacher(args.teacher)
+        elif args.weights is None:
+            print("livepose label: --weights FILE of the teacher is needed", file=sys.stderr)
+            return 2
+        else:
+            label = movenet_teacher(args.teacher, args.weights)
+    except WeightsError as error:
+        print(f"livepose label: {error}", file=sys.stderr)
         return 2
-    else:
-        label = movenet_teacher(args.teacher, args.weights)
     skip = {f"im{i:04d}.jpg" for i in range(1001, 2001)} if args.skip_lsp_test else set()
     torch.set_flush_denormal(True)
     columns = label_folder(args.images, label, skip)

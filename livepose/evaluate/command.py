@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from livepose.data.samples import DataError, read_lsp
+from livepose.data.readers import read
+from livepose.data.samples import DataError
 from livepose.engine.device import PRECISIONS, DeviceError, choose
 from livepose.evaluate.protocol import evaluate, forward_ms
 from livepose.models.store import WeightsError, find, load_model, update_measured
@@ -47,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
         net, card = load_model(args.model)
         if args.peak_radius is not None:
             net.config = replace(net.config, peak_radius=args.peak_radius)
-        samples = read_lsp(args.root, args.split)
+        samples = read(args.dataset, args.root, args.split)
         begin = time.monotonic()
         net = net.to(  # type: ignore[call-overload]
             device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last

@@ -19,13 +19,16 @@ LIMBS = (
     "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
     "left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder",
 )  # fmt: skip
+AUC_THRESHOLDS = tuple(k / 40 for k in range(1, 21))
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """pck: over all joints, 0..1. per_joint: by name. images: how many."""
+    """pck: over all joints, 0..1. auc: mean of pck over thresholds 0.025, 0.05 ... 0.5 torso, which
+    judges small changes with less noise. per_joint: by name. images: how many."""
 
     pck: float
+    auc: float
     per_joint: dict[str, float]
     images: int
 
@@ -48,11 +51,14 @@ def pck(
     error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
     counts = samples.known[:, i] & usable[:, None]
     with np.errstate(invalid="ignore"):
-        right = (error <= at * torso[:, None]) & counts
+        error = np.nan_to_num(error / torso[:, None], nan=np.inf)
+    right = (error <= at) & counts
+    auc = np.mean([((error <= t) & counts).sum() for t in AUC_THRESHOLDS])
     total = counts.sum(0)
     per_joint = {n: float(r / t) if t else float("nan")
                  for n, r, t in zip(joints, right.sum(0), total, strict=True)}  # fmt: skip
-    return Score(float(right.sum() / max(1, total.sum())), per_joint, len(samples))
+    number = max(1, total.sum())
+    return Score(float(right.sum() / number), float(auc / number), per_joint, len(samples))
 
 
 @torch.inference_mode()

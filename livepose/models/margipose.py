@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from livepose import dsnt, skeleton
 from livepose.models import movenet
+from livepose.models.context import HEADS, Context
 from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
 
 DEPTH_FEATURES = 64
@@ -63,13 +64,16 @@ class Config:
     """trunk: a key of `movenet.WIDTHS`. input_size: pixels. depth_cells: cells along z.
 
     peak_radius: cells about the peak of an xy map that x and y come from once the network is
-    trained, 0 for the whole map (see `MargiPose.decode`).
+    trained, 0 for the whole map (see `MargiPose.decode`). context_layers, context_width: of the
+    attention over the picture (`livepose.models.context`), 0 layers for none.
     """
 
     trunk: str = "lightning"
     input_size: int = 192
     depth_cells: int = 24
     peak_radius: int = 5
+    context_layers: int = 0
+    context_width: int = 128
 
     def __post_init__(self) -> None:
         if self.trunk not in movenet.WIDTHS:
@@ -79,6 +83,11 @@ class Config:
             raise ValueError(f"peak_radius must not be negative, got {self.peak_radius}")
         if self.depth_cells < 2:
             raise ValueError(f"depth_cells must be at least 2, got {self.depth_cells}")
+        if self.context_layers < 0 or self.context_width < 1 or self.context_width % HEADS:
+            raise ValueError(
+                f"context_layers must not be negative and context_width be a multiple of {HEADS}, "
+                f"got {self.context_layers} and {self.context_width}"
+            )
 
 
 def check_size(height: int, width: int) -> None:
@@ -100,9 +109,10 @@ class DepthHead(nn.Module):
         self.zy, self.xz = (nn.Parameter(torch.randn(joints, n, cells) * 0.02) for _ in range(2))
 
     def forward(
-        self, c8: Tensor, c16: Tensor, c32: Tensor, logits: Tensor
+        self, c8: Tensor, c16: Tensor, c32: Tensor, logits: Tensor, context: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
+        y = y if context is None else y + context
         y = F.relu(self.mix(F.relu(upsample(y) + self.lateral_8(c8)))).float()
         logits = F.avg_pool2d(logits, 2)
         # Which person, which column: attention says it, but depth does not train the attention.
@@ -124,6 +134,10 @@ class MargiPose(nn.Module):
         self.trunk, self.fpn = Trunk(widths), Pyramid(widths)
         self.joints = Head(skeleton.J)
         self.depth = DepthHead(widths[3], widths[4], skeleton.J, config.depth_cells)
+        self.context = None
+        if config.context_layers:
+            self.context = Context(widths[4], skeleton.J, config.context_width,
+                                   config.context_layers, DEPTH_FEATURES)  # fmt: skip
         # The softmax does not see a constant added to a map: that degree of freedom, trained,
         # is the log-odds of the joint's presence.
         self.presence_gain = nn.Parameter(torch.full((skeleton.J,), 1.0))
@@ -141,7 +155,11 @@ class MargiPose(nn.Module):
         check_size(*x.shape[-2:])
         c4, c8, c16, c32 = self.trunk(x)
         xy = self.joints(self.fpn(c4, c8, c16, c32)).float()
-        return Logits(xy, *self.depth(c8, c16, c32, xy))
+        context = None
+        if self.context is not None:
+            coarse, context = self.context(c16, c32, xy)
+            xy = xy + upsample(coarse.float(), 4)
+        return Logits(xy, *self.depth(c8, c16, c32, xy, context))
 
     def decode(self, logits: Logits) -> Output:
         """DSNT and confidence: needs float32, whatever autocast says.
@@ -158,6 +176,19 @@ class MargiPose(nn.Module):
             height = (xy.detach() * logits.xy).sum((-2, -1))
             presence = self.presence_gain.float() * height + self.presence_bias.float()
         return Output(xyz, presence.sigmoid(), xy, zy, xz)
+
+    def go_on_from(self, trained: MargiPose) -> None:
+        """Takes over a trained network, which may lack the context: that starts by saying nothing.
+
+        Raises:
+            ValueError: it is of another kind.
+        """
+        try:
+            missing, extra = self.load_state_dict(trained.state_dict(), strict=False)
+        except RuntimeError as error:
+            raise ValueError(f"cannot go on from another kind of network: {error}") from error
+        if extra or any(not name.startswith("context.") for name in missing):
+            raise ValueError(f"cannot go on from another kind of network: {missing + extra}")
 
     def start_from(self, teacher: movenet.MoveNet) -> None:
         """Takes over MoveNet's trunk, pyramid and keypoint head (its heatmaps for COCO-17).

@@ -7,8 +7,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from livepose.data import samples as readers
+from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
+from livepose.data.teachers import with_depth, with_teachers
 from livepose.models.store import WeightsError
 from livepose.train.config import Part, TrainConfig, read_config
 
@@ -30,22 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_part(part: Part, data: Path, labels: Path) -> Samples:
     """The samples of one data set of the mix, cleaned and with depth as the part asks."""
-    root = data / part.root
-    read = {
-        "lsp": lambda: readers.read_lsp(root, "train"),
-        "lspet": lambda: readers.read_lspet(root),
-        "coco": lambda: readers.read_coco(root),
-        "pseudo": lambda: readers.read_pseudo(root),
-        "empty": lambda: readers.read_empty(root),
-    }
-    if part.reader not in read:
-        raise DataError(f"unknown reader {part.reader!r}; known: {', '.join(read)}")
-    samples = read[part.reader]()
-    if part.teacher:
-        samples = readers.with_teacher(samples, labels / Path(part.teacher).name)
-    if part.depth:
-        samples = readers.with_depth(samples, labels / Path(part.depth).name)
-    return samples
+    samples = read(part.reader, data / part.root, part.split)
+    if part.teachers:
+        files = [labels / name for name in part.teachers]
+        samples = with_teachers(samples, files, part.trust)
+    return with_depth(samples, labels / part.depth) if part.depth else samples
 
 
 def main(args: argparse.Namespace) -> int:
@@ -60,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
             config = replace(config, start_from=str(args.data / config.start_from))
         labels = args.labels or args.data / "labels"
         parts = [(read_part(part, args.data, labels), part.share) for part in config.data]
-        val = readers.read_lsp(args.data / "data/lsp_dataset", "val")
+        val = read_part(config.validation, args.data, labels)
         from livepose.train.loop import Run
 
         run = Run(config, args.out, args.device)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from livepose.models.margipose import Config
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -15,16 +17,19 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One data set of the mix. reader: lsp, lspet, coco, pseudo or empty. share: of the stream.
+    """One data set of the mix. reader: a key of `livepose.data.readers.READERS`.
 
-    teacher, depth: files of pseudo-labels that clean the 2D labels and add weak depth.
-    Paths are relative to the folder given as --data.
+    share: of the stream. teachers: files of pseudo-labels that vote with the human label, which
+    has `trust` votes. depth: file of pseudo-labels that adds weak depth. Paths are relative to
+    the folder given as --data, those of pseudo-labels to --labels.
     """
 
     reader: str
     root: str
-    share: float
-    teacher: str = ""
+    share: float = 1.0
+    split: str = "train"
+    teachers: tuple[str, ...] = ()
+    trust: float = 1.5
     depth: str = ""
 
 
@@ -33,8 +38,8 @@ class TrainConfig:
     """See the comments in `livepose/train/configs`. Rates are for AdamW."""
 
     data: tuple[Part, ...]
-    trunk: str = "lightning"
-    input_size: int = 192
+    validation: Part = Part("lsp", "data/lsp_dataset", split="val")
+    network: Config = field(default_factory=Config)
     start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
     steps: int = 10_000
     batch: int = 32
@@ -53,6 +58,10 @@ class TrainConfig:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+def _part(raw: dict[str, Any]) -> Part:
+    return Part(**{**raw, "teachers": tuple(raw.get("teachers", ()))})
+
+
 def read_config(file: Path) -> TrainConfig:
     """Reads and checks a TOML file; ValueError names what is wrong with it."""
     try:
@@ -65,7 +74,10 @@ def read_config(file: Path) -> TrainConfig:
     if unknown := sorted(set(raw) - set(known)):
         raise ValueError(f"{file}: unknown settings {unknown}; known: {', '.join(known)}")
     try:
-        raw["data"] = tuple(Part(**part) for part in raw["data"])
+        raw["data"] = tuple(_part(part) for part in raw["data"])
+        if "validation" in raw:
+            raw["validation"] = _part(raw["validation"])
+        raw["network"] = Config(**raw.get("network", {}))
         return TrainConfig(**raw)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error

@@ -19,7 +19,7 @@ from livepose.crop import to_input
 from livepose.data.mix import Mix, collate
 from livepose.data.samples import Samples
 from livepose.evaluate.protocol import evaluate
-from livepose.models.margipose import Config, MargiPose
+from livepose.models.margipose import MargiPose
 from livepose.models.movenet import MoveNet
 from livepose.models.store import load_model
 from livepose.train.config import TrainConfig
@@ -43,12 +43,12 @@ class Run:
         # starts them, so it comes before any other call of torch.
         torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
-        self.net = MargiPose(Config(config.trunk, config.input_size))
+        self.net = MargiPose(config.network)
         start = Path(config.start_from)
         if start.name.startswith("movenet-"):
-            self.net.start_from(MoveNet.load(config.trunk, start))
+            self.net.start_from(MoveNet.load(config.network.trunk, start))
         elif config.start_from:
-            self.net.load_state_dict(load_model(config.start_from)[0].state_dict())
+            self.net.go_on_from(load_model(config.start_from)[0])
         # The first blocks work at high resolution: half of the time of a step, and general enough.
         for name in ["stem", *(f"block_{b}" for b in range(config.frozen_blocks))]:
             if config.frozen_blocks:
@@ -125,7 +125,7 @@ class Run:
         Ctrl-C and a loss that is not a number stop it with the last good state kept.
         """
         c = self.config
-        mix = Mix(parts, c.input_size, c.seed, c.steps * c.batch)
+        mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch)
         rest = Subset(mix, range(self.step * c.batch, len(mix)))
         loader = DataLoader(rest, c.batch, num_workers=c.workers, collate_fn=collate,
                             prefetch_factor=4 if c.workers else None)  # fmt: skip
@@ -154,11 +154,13 @@ class Run:
         return self.best
 
     def _validate(self, val: Samples, means: dict[str, float]) -> None:
-        pck = evaluate(self.ema, val).pck
+        score = evaluate(self.ema, val)
+        pck = score.pck
         if pck > self.best:
             self.best = pck
             torch.save(self.ema.state_dict(), self.folder / "best.pt")
-        row = {"step": self.step, "pck": pck, **means}
+        row = {"step": self.step, "pck": pck, "auc": score.auc, **means}
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
-        tqdm.write(f"step {self.step}: PCK@0.2 on {val.name} val {pck:.4f} (best {self.best:.4f})")
+        tqdm.write(f"step {self.step}: PCK@0.2 on {val.name} val {pck:.4f} (best {self.best:.4f}), "
+                   f"AUC {score.auc:.4f}")  # fmt: skip

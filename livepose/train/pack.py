@@ -10,18 +10,11 @@ from pathlib import Path
 
 import torch
 
+from livepose.data.readers import READERS
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import WeightsError, find, read_card, save_model
 
-LICENCES = {
-    "lsp": "Leeds Sports Pose (Johnson & Everingham, BMVC 2010): research, cite",
-    "lspet": "Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): research, cite",
-    "coco": "studio and street fashion pictures: research",
-    "pseudo": "pictures of people in daily life, labels by MoveNet Thunder and MediaPipe Pose "
-    "(both Apache-2.0): research",
-    "empty": "pictures of rooms and streets: research",
-    "trunk": "MoveNet by Google: Apache-2.0",
-}
+TRUNK_LICENCE = "MoveNet by Google: Apache-2.0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
         )
         return 2
     config = state["config"]
-    net = MargiPose(Config(config["trunk"], config["input_size"]))
+    net = MargiPose(Config(**config["network"]))
     net.load_state_dict(weights)
     config["start_from"] = start.name  # not where it lay on this machine
     chosen = max(log, key=lambda row: row["pck"])
@@ -63,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
         "squares": chosen["step"] * config["batch"],
         "hours": round(state.get("seconds", 0) / 3600, 2), "machine": platform.machine(),
         "torch": torch.__version__,
-        "data": {name: LICENCES[name] for name in [*readers, "trunk"]},
+        "data": {**{name: READERS[name].licence for name in readers}, "trunk": TRUNK_LICENCE},
     }  # fmt: skip
     if first:
         training["first"] = first

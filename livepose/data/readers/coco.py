@@ -1,0 +1,38 @@
+"""COCO keypoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from livepose.data.samples import DataError, Samples, make
+
+
+def read_coco(root: Path, split: str = "train") -> Samples:
+    """COCO keypoints, one row a person.
+
+    The official layout: ``annotations/person_keypoints_{split}2017.json`` and ``{split}2017/``; or
+    one file ``person_keypoints.json`` (which is all train) with ``images/`` beside it.
+    """
+    official = root / "annotations" / f"person_keypoints_{split}2017.json"
+    alone = root / "person_keypoints.json"
+    file = alone if split == "train" and alone.is_file() else official
+    try:
+        data = json.loads(file.read_text())
+        names = {image["id"]: image["file_name"] for image in data["images"]}
+        rows = [
+            a for a in data["annotations"] if a.get("num_keypoints", 1) and not a.get("iscrowd")
+        ]
+        flat = np.array([a["keypoints"] for a in rows], "f4").reshape(-1, 17, 3)
+    except FileNotFoundError:
+        raise DataError(f"{file} is missing, and {alone} too") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file} is not in COCO's keypoint format: {error!r}") from error
+    folders = [root / f"{split}2017", root / "images", root]
+    folder = next(f for f in folders if f.is_dir())
+    images = [folder / names[a["image_id"]] for a in rows]
+    flag = flat[..., 2]
+    present = np.select([flag == 2, flag == 1], [1.0, 0.0], np.nan).astype("f4")
+    return make("coco", images, "coco17", flat[..., :2], flag > 0, present)

@@ -155,9 +155,9 @@ def test_movenet_finds_a_person(shared: Path) -> None:
     square = whole(image.shape[1], image.shape[0])
     with torch.no_grad():
         found = net(to_input([cut(image, square, 192)]))
-    from livepose.data.samples import read_lsp
+    from livepose.data.readers import read
 
-    samples = read_lsp(shared / "data/lsp_dataset", "train")
+    samples = read("lsp", shared / "data/lsp_dataset")
     points = square.to_picture((2 * found.xy[0].numpy() + 1) / 192 - 1)
     error = np.linalg.norm(points[5:] - samples.joints[0, 5:17], axis=1)
     assert np.median(error) < 8  # pixels, of a person about 130 tall

@@ -12,7 +12,8 @@ import torch
 
 from livepose import cli, skeleton
 from livepose.data.samples import Samples
-from livepose.evaluate.protocol import LIMBS, pck, predict
+from livepose.evaluate.metrics import LIMBS, pck
+from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config

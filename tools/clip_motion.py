@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial.transform import Rotation
+
+from livepose.synth.retarget import about, fingers, frame, turn, unit
 
 if TYPE_CHECKING:
-    from clip_body import Person
+    from livepose.synth.body import Person
 
 SECONDS = 12.9
 STANCE = 0.125  # half the distance between the ankles
@@ -143,34 +144,15 @@ def tracks(frames: int, seconds: float = SECONDS) -> dict[str, np.ndarray]:
     return out
 
 
-def _turn(axis: str, degrees: float) -> np.ndarray:
-    return Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
-
-
-def _about(axis: np.ndarray, degrees: float) -> np.ndarray:
-    return Rotation.from_rotvec(np.radians(degrees) * axis).as_matrix()
-
-
-def _unit(v: np.ndarray) -> np.ndarray:
-    return v / np.linalg.norm(v)
-
-
-def _frame(along: np.ndarray, hinge: np.ndarray) -> np.ndarray:
-    """Axes of a limb: columns along it, the hinge as far as square to that, and the third."""
-    along = _unit(along)
-    hinge = _unit(hinge - along * (hinge @ along))
-    return np.stack([along, hinge, np.cross(along, hinge)], axis=1)
-
-
 def pose(person: Person, c: Pose) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Bone turns and the root's place, for `Person.transforms`, from the channels of one frame."""
-    pelvis = _turn("y", c["turn"]) @ _turn("x", 0.35 * c["lean"])
+    pelvis = turn("y", c["turn"]) @ turn("x", 0.35 * c["lean"])
     turns = {"root": pelvis}
     chest = np.eye(3)
     for bone, share in (("05", 0.15), ("04", 0.25), ("03", 0.25), ("02", 0.2), ("01", 0.15)):
-        turn = _trunk_turn(share * 0.65 * c["lean"], share * c["twist"], share * c["tilt"])
-        turns[f"spine{bone}"] = turn
-        chest = chest @ turn
+        bend = _trunk_turn(share * 0.65 * c["lean"], share * c["twist"], share * c["tilt"])
+        turns[f"spine{bone}"] = bend
+        chest = chest @ bend
     for bone, share in (("neck01", 0.15), ("neck02", 0.2), ("neck03", 0.25), ("head", 0.4)):
         turns[bone] = _trunk_turn(*(share * c[f"head_{n}"] for n in ("pitch", "turn", "tilt")))
     for side, s in (("L", 1.0), ("R", -1.0)):
@@ -178,7 +160,7 @@ def pose(person: Person, c: Pose) -> tuple[dict[str, np.ndarray], np.ndarray]:
         turns |= _arm(person, side, s, arm)
 
     # The root goes where the hips are `drop` lower than in a straight stand.
-    body = _turn("y", c["turn"])
+    body = turn("y", c["turn"])
     hips = (person.head("upperleg01.L") + person.head("upperleg01.R")) / 2
     place = hips + body @ np.array([c["shift"], -c["drop"], -c["back"]])
     place += body @ np.array([0, 0, person.head("foot.L")[2] - hips[2]])  # hips over the ankles
@@ -190,7 +172,7 @@ def pose(person: Person, c: Pose) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def _trunk_turn(forward: float, around: float, to_left: float) -> np.ndarray:
-    return _turn("y", around) @ _turn("z", -to_left) @ _turn("x", forward)
+    return turn("y", around) @ turn("z", -to_left) @ turn("x", forward)
 
 
 def _arm(person: Person, side: str, s: float, c: Pose) -> dict[str, np.ndarray]:
@@ -198,49 +180,28 @@ def _arm(person: Person, side: str, s: float, c: Pose) -> dict[str, np.ndarray]:
     shoulder, elbow, wrist = (
         person.head(f"{bone}.{side}") for bone in ("upperarm01", "lowerarm01", "wrist")
     )
-    upper, lower = _unit(elbow - shoulder), _unit(wrist - elbow)
-    hinge = _unit(np.cross(upper, lower))
+    upper, lower = unit(elbow - shoulder), unit(wrist - elbow)
+    hinge = unit(np.cross(upper, lower))
     down = np.array([0.0, -1, 0])
-    hang = _about(_unit(np.cross(upper, down)), np.degrees(np.arccos(upper @ down)))
-    aim = _turn("z", s * c["raise"]) @ _turn("x", -c["swing"])
+    hang = about(unit(np.cross(upper, down)), np.degrees(np.arccos(upper @ down)))
+    aim = turn("z", s * c["raise"]) @ turn("x", -c["swing"])
     # The shoulder blade takes part once the arm is well up.
     up = np.degrees(np.arccos(np.clip((aim @ down) @ down, -1, 1)))
     lift = max(0.0, up - 35) * 0.24
-    clavicle, blade = _turn("z", s * lift * 0.6), _turn("z", s * lift * 0.4)
+    clavicle, blade = turn("z", s * lift * 0.6), turn("z", s * lift * 0.4)
     rest_bend = np.degrees(np.arccos(upper @ lower))
-    fingers = np.cross(hinge, lower)
+    across = np.cross(hinge, lower)
     turns = {
         f"clavicle.{side}": clavicle,
         f"shoulder01.{side}": blade,
         # The twist is spread along the arm, which keeps the skin from wringing.
-        f"upperarm01.{side}": (clavicle @ blade).T @ aim @ _turn("y", s * c["twist"] * 0.35) @ hang,
-        f"upperarm02.{side}": _about(upper, -s * c["twist"] * 0.65),
-        f"lowerarm01.{side}": _about(hinge, c["elbow"] - rest_bend),
-        f"lowerarm02.{side}": _about(lower, -s * c["roll"]),
-        f"wrist.{side}": _about(_unit(fingers), s * c["wrist"]),
+        f"upperarm01.{side}": (clavicle @ blade).T @ aim @ turn("y", s * c["twist"] * 0.35) @ hang,
+        f"upperarm02.{side}": about(upper, -s * c["twist"] * 0.65),
+        f"lowerarm01.{side}": about(hinge, c["elbow"] - rest_bend),
+        f"lowerarm02.{side}": about(lower, -s * c["roll"]),
+        f"wrist.{side}": about(unit(across), s * c["wrist"]),
     }
-    return turns | _fingers(person, side, s, c["curl"])
-
-
-def _fingers(person: Person, side: str, s: float, curl: float) -> dict[str, np.ndarray]:
-    """The rest pose spreads the fingers; the more they curl, the closer they come together."""
-    wrist, first, last = (
-        person.head(f"{bone}.{side}") for bone in ("wrist", "finger2-1", "finger5-1")
-    )
-    aim = {k: _unit(person.head(f"finger{k}-3.{side}") - person.head(f"finger{k}-1.{side}"))
-           for k in range(1, 6)}  # fmt: skip
-    palm = _unit(np.cross(first - wrist, last - wrist))
-    hinge = np.cross(palm, aim[3])
-    turns = {}
-    for k in range(2, 6):
-        aside = np.degrees(np.arcsin(np.cross(aim[k], aim[3]) @ palm))
-        turns[f"finger{k}-1.{side}"] = _about(hinge, s * curl) @ _about(
-            palm, aside * min(curl / 15, 0.8)
-        )
-        for joint in (2, 3):
-            turns[f"finger{k}-{joint}.{side}"] = _about(hinge, s * curl * 0.8)
-    turns[f"finger1-1.{side}"] = _about(aim[3], s * curl * 1.2)
-    return turns
+    return turns | fingers(person, side, s, c["curl"])
 
 
 def _leg(
@@ -256,8 +217,8 @@ def _leg(
     hip0, knee0, ankle0, ball0 = (
         person.head(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01", "foot", "toe1-1")
     )
-    heading = _turn("y", c["orbit"])
-    foot = heading @ _turn("x", c["heel"])
+    heading = turn("y", c["orbit"])
+    foot = heading @ turn("x", c["heel"])
     # On the floor the foot turns about its ball, not about the ankle.
     stand = np.array([s * STANCE, ankle0[1] + c["lift"], ankle0[2] + c["ahead"]])
     ball = ball0 - ankle0
@@ -266,18 +227,18 @@ def _leg(
     hip = root + pelvis @ (hip0 - person.head("root"))
     thigh, shin = np.linalg.norm(knee0 - hip0), np.linalg.norm(ankle0 - knee0)
     reach = min(np.linalg.norm(ankle - hip), (thigh + shin) * 0.9995)
-    along = _unit(ankle - hip)
-    front = 0.5 * (heading @ _turn("y", s * splay) + pelvis @ _turn("y", s * splay))[:, 2]
-    front = _unit(front - along * (front @ along))
+    along = unit(ankle - hip)
+    front = 0.5 * (heading @ turn("y", s * splay) + pelvis @ turn("y", s * splay))[:, 2]
+    front = unit(front - along * (front @ along))
     ahead = (thigh**2 - shin**2 + reach**2) / (2 * reach)
     knee = hip + along * ahead + front * np.sqrt(max(thigh**2 - ahead**2, 0.0))
     hinge = np.cross(front, along)
 
     x = np.array([1.0, 0, 0])
-    thigh_turn = _frame(knee - hip, hinge) @ _frame(knee0 - hip0, x).T
-    shin_turn = _frame(ankle - knee, hinge) @ _frame(ankle0 - knee0, x).T
+    thigh_turn = frame(knee - hip, hinge) @ frame(knee0 - hip0, x).T
+    shin_turn = frame(ankle - knee, hinge) @ frame(ankle0 - knee0, x).T
     return {
         f"upperleg01.{side}": pelvis.T @ thigh_turn,
         f"lowerleg01.{side}": thigh_turn.T @ shin_turn,
-        f"foot.{side}": shin_turn.T @ foot @ _turn("y", s * 6.0),
+        f"foot.{side}": shin_turn.T @ foot @ turn("y", s * 6.0),
     }

@@ -6,11 +6,12 @@ right of the picture, y up, z towards the camera, metres; the floor is y = 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import moderngl
 import numpy as np
+
+from livepose.synth.camera import Camera, gl_bytes, look_at, perspective
 
 SUPERSAMPLING = 2
 LIGHTS = 16  # points of the window that the light comes from, each with a shadow map
@@ -136,66 +137,7 @@ void main() {
 """
 
 
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera at `position`, turned down by `pitch` radians."""
-
-    position: np.ndarray
-    pitch: float
-    focal: float
-    width: int
-    height: int
-
-    def to_camera(self, world: np.ndarray) -> np.ndarray:
-        """World positions (..., 3) -> camera axes: x right, y down, z away."""
-        c, s = np.cos(self.pitch), np.sin(self.pitch)
-        turn = np.array([[1, 0, 0], [0, -c, s], [0, -s, -c]])
-        return (world - self.position) @ turn.T
-
-    def project(self, world: np.ndarray) -> np.ndarray:
-        """World positions (..., 3) -> pixels (..., 2); (0, 0) is the top-left pixel's centre."""
-        p = self.to_camera(world)
-        middle = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
-        return p[..., :2] / p[..., 2:] * self.focal + middle
-
-    def matrix(self) -> np.ndarray:
-        """(4, 4) clip space from world."""
-        axes = np.eye(4)
-        axes[:3, :3] = self.to_camera(self.position + np.eye(3)).T
-        axes[1:3] *= -1  # OpenGL: y up, z towards the camera
-        move = np.eye(4)
-        move[:3, 3] = -self.position
-        return _perspective(self.half_angle) @ axes @ move
-
-    @property
-    def half_angle(self) -> tuple[float, float]:
-        """Tangents of half the angles of view."""
-        return self.width / 2 / self.focal, self.height / 2 / self.focal
-
-
-def _perspective(half_angle: tuple[float, float], near: float = NEAR, far: float = FAR):
-    out = np.zeros((4, 4))
-    out[0, 0], out[1, 1] = 1 / half_angle[0], 1 / half_angle[1]
-    out[2, 2], out[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
-    out[3, 2] = -1
-    return out
-
-
-def _look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
-    back = (eye - target) / np.linalg.norm(eye - target)
-    right = np.cross([0, 1, 0], back)
-    right /= np.linalg.norm(right)
-    out = np.eye(4)
-    out[:3, :3] = np.stack([right, np.cross(back, right), back])
-    out[:3, 3] = -out[:3, :3] @ eye
-    return out
-
-
 _LIGHT_OF_BYTE = (np.arange(256, dtype=np.float32) / 255) ** 2.2
-
-
-def _bytes(matrix: np.ndarray) -> bytes:
-    return np.swapaxes(matrix, -1, -2).astype("f4").tobytes()
 
 
 class _Mesh(NamedTuple):
@@ -256,10 +198,10 @@ class Renderer:
         for i in range(LIGHTS):
             u, v = (i % 4 + 0.5) / 4 - 0.5, (shuffled[i] // 4 + rng.uniform()) / 4 - 0.5
             point = light + aside * 1.2 * u + np.array([0, 1.4 * v, 0])
-            self._lights.append(_perspective((0.8, 0.8), 1, 9) @ _look_at(point, target))
+            self._lights.append(perspective((0.8, 0.8), 1, 9) @ look_at(point, target))
         for shade in self._shade:
-            shade["clip_from_world"].write(_bytes(camera.matrix()))
-            shade["light_from_world"].write(_bytes(np.stack(self._lights)))
+            shade["clip_from_world"].write(gl_bytes(camera.matrix(NEAR, FAR)))
+            shade["light_from_world"].write(gl_bytes(np.stack(self._lights)))
             shade["light"].value = tuple(light)
             shade["light_colour"].value = (1.75, 1.66, 1.52)
             shade["eye"].value = tuple(camera.position)
@@ -313,7 +255,7 @@ class Renderer:
         for i, light in enumerate(self._lights):
             ctx.viewport = (i % 4 * SHADOW_SIZE, i // 4 * SHADOW_SIZE, SHADOW_SIZE, SHADOW_SIZE)
             for cast in self._cast:
-                cast["clip_from_world"].write(_bytes(light))
+                cast["clip_from_world"].write(gl_bytes(light))
             for mesh in self._meshes.values():
                 if mesh.cast:
                     mesh.picture.use(0)

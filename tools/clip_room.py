@@ -13,7 +13,7 @@ BACK, LEFT, RIGHT, HEIGHT = -1.75, -2.75, 3.4, 3.1
 
 @dataclass(frozen=True)
 class Thing:
-    """A textured mesh that stays where it is; arrays as in `clip_body.Part`."""
+    """A textured mesh that stays where it is; arrays as in `livepose.synth.mesh.Part`."""
 
     name: str
     vertices: np.ndarray

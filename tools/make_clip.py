@@ -27,20 +27,24 @@ import numpy as np
 # Python finds the other modules of tools/ by itself, and livepose without being installed by this.
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
-from clip_body import SHOES, Person, load_person, skin
+from clip_body import load_person
 from clip_motion import SECONDS, pose, tracks
-from clip_render import Camera, Renderer
+from clip_render import Renderer
 from clip_room import BACK, things
 
 from livepose.cv import cv2
 from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS, side
+from livepose.synth.body import Person
+from livepose.synth.camera import Camera
+from livepose.synth.mesh import skin
 
 FPS = 30
 LARGEST = 2_700_000  # bytes of clip.mp4
-CAMERA = Camera(np.array([0.0, 1.15, 3.6]), np.radians(1.7), 1100.0, 1280, 720)
+EYE, DOWN = np.array([0.0, 1.15, 3.6]), np.radians(1.7)
+CAMERA = Camera.looking(EYE, EYE - [0, np.sin(DOWN), np.cos(DOWN)], 1100.0, 1280, 720)
 # The middle of the window that the light falls through, to the left and out of the picture.
 WINDOW = np.array([-2.55, 1.95, 1.9])
-GLOSS = {"body": 0.03, "eyes": 0.3, "shoes05": 0.03}
+GLOSS = {"body": 0.03, "eyes": 0.3, "shoes": 0.03}
 # A joint lies this deep (metres) in the body: what is nearer to the camera by more hides it.
 DEPTH = {
     "nose": 0.03, "eye": 0.025, "ear": 0.03, "head_top": 0.12, "head": 0.16, "neck": 0.15,
@@ -81,7 +85,7 @@ class Scene:
         lowest = min(
             skin(part.vertices, part.weights, transforms)[:, 1].min()
             for part in self.person.parts
-            if part.name == SHOES.rsplit("/", 1)[-1]
+            if part.name == "shoes"
         )
         transforms[:, 1, 3] -= lowest
         turning = transforms.copy()

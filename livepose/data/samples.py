@@ -28,7 +28,10 @@ class Samples:
     joints: (N, J, 2) float32 pixels, anything where not known. known: (N, J) bool.
     present: (N, J) float32, 1 visible, 0 hidden or outside the picture, NaN where nobody can say.
     depth: (N, J) float32, z about the pelvis in pixels of the picture (weak perspective: metres
-    times pixels per metre), positive away from the camera, NaN where not known.
+    times pixels per metre at the pelvis), positive away from the camera, NaN where not known.
+    With true 3D labels also xyz: (N, J, 3) float32, metres from the camera (x right, y down, z
+    away), NaN where not known, and camera: (N, 3) float32, focal length and principal point (x, y)
+    in pixels.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Samples:
     known: np.ndarray
     present: np.ndarray
     depth: np.ndarray
+    xyz: np.ndarray | None = None
+    camera: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,10 +49,9 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """The given rows (indices or a mask)."""
         rows = np.arange(len(self))[rows]
-        return replace(
-            self, images=tuple(self.images[i] for i in rows), joints=self.joints[rows],
-            known=self.known[rows], present=self.present[rows], depth=self.depth[rows],
-        )  # fmt: skip
+        columns = ("joints", "known", "present", "depth", "xyz", "camera")
+        taken = {c: v[rows] for c in columns if (v := getattr(self, c)) is not None}
+        return replace(self, images=tuple(self.images[i] for i in rows), **taken)
 
 
 def make(
@@ -66,6 +70,15 @@ def make(
             seen[:, INDEX[target]] = pair.min(1)
     depth = np.full(joints.shape[:2], np.nan, "f4")
     return Samples(name, tuple(images), joints.astype("f4"), mask, seen.astype("f4"), depth)
+
+
+def with_xyz(samples: Samples, xyz: np.ndarray, camera: np.ndarray) -> Samples:
+    """`samples` with true 3D labels and the depth that follows from them."""
+    root = xyz[:, [INDEX["pelvis"]], 2]
+    with np.errstate(all="ignore"):
+        depth = np.where(root > 0, (xyz[..., 2] - root) * camera[:, [0]] / root, np.nan)
+    return replace(samples, xyz=xyz.astype("f4"), camera=camera.astype("f4"),
+                   depth=depth.astype("f4"))  # fmt: skip
 
 
 def torso(samples: Samples) -> np.ndarray:

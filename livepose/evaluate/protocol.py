@@ -4,61 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from livepose import skeleton
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import DataError, Samples
+from livepose.evaluate.metrics import Score, pck
 from livepose.models.margipose import MargiPose
-
-LIMBS = (
-    "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
-    "left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder",
-)  # fmt: skip
-AUC_THRESHOLDS = tuple(k / 40 for k in range(1, 21))
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """pck: over all joints, 0..1. auc: mean of pck over thresholds 0.025, 0.05 ... 0.5 torso, which
-    judges small changes with less noise. per_joint: by name. images: how many."""
-
-    pck: float
-    auc: float
-    per_joint: dict[str, float]
-    images: int
-
-
-def pck(
-    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.2
-) -> Score:
-    """Percentage of correct keypoints: within `at` times the torso of the label.
-
-    The torso is the distance from left shoulder to right hip. A missing prediction (NaN) counts
-    as wrong, a joint without label does not count.
-
-    Args:
-        predicted: (N, J, 2) pixels of the pictures.
-    """
-    a, b = skeleton.indices(["left_shoulder", "right_hip"])
-    torso = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
-    usable = samples.known[:, a] & samples.known[:, b]
-    i = skeleton.indices(joints)
-    error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
-    counts = samples.known[:, i] & usable[:, None]
-    with np.errstate(invalid="ignore"):
-        error = np.nan_to_num(error / torso[:, None], nan=np.inf)
-    right = (error <= at) & counts
-    auc = np.mean([((error <= t) & counts).sum() for t in AUC_THRESHOLDS])
-    total = counts.sum(0)
-    per_joint = {n: float(r / t) if t else float("nan")
-                 for n, r, t in zip(joints, right.sum(0), total, strict=True)}  # fmt: skip
-    number = max(1, total.sum())
-    return Score(float(right.sum() / number), float(auc / number), per_joint, len(samples))
 
 
 @torch.inference_mode()

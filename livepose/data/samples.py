@@ -29,6 +29,8 @@ class Samples:
     present: (N, J) float32, 1 visible, 0 hidden or outside the picture, NaN where nobody can say.
     depth: (N, J) float32, z about the pelvis in pixels of the picture (weak perspective: metres
     times pixels per metre at the pelvis), positive away from the camera, NaN where not known.
+    box: (N, 4) float32, left, top, width and height, and area: (N,) float32, both in pixels, where
+    the data set has them (else see `boxes` and `areas`).
     With true 3D labels also xyz: (N, J, 3) float32, metres from the camera (x right, y down, z
     away), NaN where not known, and camera: (N, 3) float32, focal length and principal point (x, y)
     in pixels.
@@ -40,6 +42,8 @@ class Samples:
     known: np.ndarray
     present: np.ndarray
     depth: np.ndarray
+    box: np.ndarray | None = None
+    area: np.ndarray | None = None
     xyz: np.ndarray | None = None
     camera: np.ndarray | None = None
 
@@ -49,7 +53,7 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """The given rows (indices or a mask)."""
         rows = np.arange(len(self))[rows]
-        columns = ("joints", "known", "present", "depth", "xyz", "camera")
+        columns = ("joints", "known", "present", "depth", "box", "area", "xyz", "camera")
         taken = {c: v[rows] for c in columns if (v := getattr(self, c)) is not None}
         return replace(self, images=tuple(self.images[i] for i in rows), **taken)
 
@@ -99,3 +103,18 @@ def extent(joints: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarra
     empty = ~known.any(-1)
     low[empty], high[empty] = np.nan, np.nan
     return low, high
+
+
+def boxes(samples: Samples) -> np.ndarray:
+    """(N, 4) left, top, width, height: of the data set, or about the known joints with a margin."""
+    low, high = extent(samples.joints, samples.known)
+    margin = 0.1 * (high - low).max(-1, keepdims=True)
+    made = np.concatenate([low - margin, high - low + 2 * margin], -1)
+    return made if samples.box is None else np.where(np.isnan(samples.box), made, samples.box)
+
+
+def areas(samples: Samples) -> np.ndarray:
+    """(N,) area of the person: of the data set, or 0.53 of the box, as is usual without masks."""
+    box = boxes(samples)
+    made = 0.53 * box[:, 2] * box[:, 3]
+    return made if samples.area is None else np.where(np.isnan(samples.area), made, samples.area)

@@ -25,10 +25,14 @@ _SAME, _MARGIN = 0.25, 0.4
 
 
 def read_labels(file: Path, *columns: str) -> dict[str, np.ndarray]:
-    """The given columns of a file of pseudo-labels; DataError where it is missing or broken."""
+    """The given columns of a file of pseudo-labels, or all.
+
+    Raises:
+        DataError: it is missing or broken, or lacks a column.
+    """
     try:
         with np.load(file, allow_pickle=False) as data:
-            return {c: data[c] for c in columns}
+            return {c: data[c] for c in columns or data.files}
     except FileNotFoundError:
         raise DataError(f"{file} is missing; `livepose label` makes such files") from None
     except (ValueError, KeyError, OSError) as error:
@@ -45,22 +49,45 @@ def seen_by_teacher(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _voice(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What one teacher says of the samples: joints (N, J, 2), sure (N, J), present (N, J)."""
-    names = [path.name for path in samples.images]
-    with_image = read_labels(file, "image")["image"]
-    row = {str(name): i for i, name in enumerate(with_image)}
-    index = np.array([row.get(name, -1) for name in names])
+    columns = read_labels(file)
+    index = _rows(samples, columns, file)
     found = (index >= 0)[:, None]
-    try:
-        keypoints = read_labels(file, "keypoints")["keypoints"][index]
-    except DataError:
-        flat = blaze_to_table(read_labels(file, "image33")["image33"][index])
+    if "keypoints" not in columns:
+        flat = blaze_to_table(columns["image33"][index])
         sure = found & (flat[..., 2] > _VISIBLE)
         return flat[..., :2], sure, np.where(sure, 1, np.nan)
+    keypoints = columns["keypoints"][index]
     sure, present = seen_by_teacher(keypoints)
     pad = ((0, 0), (0, J - keypoints.shape[1]))
     points, _ = skeleton.to_table(keypoints[..., :2], "coco17")
     seen = np.pad(np.where(found, present, np.nan), pad, constant_values=np.nan)
     return points, np.pad(found & sure, pad), seen
+
+
+def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.ndarray:
+    """(N,) the row of each sample in a file of labels, -1 where it has none."""
+    row = {str(name): i for i, name in enumerate(columns["image"])}
+    index = np.array([row.get(path.name, -1) for path in samples.images])
+    if len(index) and (index < 0).all():
+        raise DataError(f"{file} has labels for none of the pictures of {samples.name}")
+    return index
+
+
+def points_of(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The labels in a file as predictions: (N, J, 3) pixels, NaN where it has none, and scores."""
+    points, confidence = np.full((len(samples), J, 3), np.nan, "f4"), np.zeros((len(samples), J))
+    columns = read_labels(file)
+    index = _rows(samples, columns, file)
+    found = np.flatnonzero(index >= 0)
+    if "keypoints" in columns:
+        labels = columns["keypoints"][index[found]]
+        k = labels.shape[1]
+        points[found[:, None], np.arange(k), :2] = labels[..., :2]
+        confidence[found[:, None], np.arange(k)] = labels[..., 2]
+    else:
+        labels = blaze_to_table(columns["image33"][index[found]])
+        points[found, :, :2], confidence[found] = labels[..., :2], np.nan_to_num(labels[..., 2])
+    return points, confidence
 
 
 def with_teachers(samples: Samples, files: Sequence[Path], trust: float = 1.5) -> Samples:
@@ -122,8 +149,7 @@ def blaze_to_table(points: np.ndarray) -> np.ndarray:
 def with_depth(samples: Samples, file: Path) -> Samples:
     """Adds weak depth from a MediaPipe teacher, only where its 2D agrees with the labels."""
     data = read_labels(file, "image", "world", "image33")
-    row = {str(name): i for i, name in enumerate(data["image"])}
-    index = np.array([row.get(path.name, -1) for path in samples.images])
+    index = _rows(samples, data, file)
     world, flat = (
         np.where(index[:, None, None] >= 0, blaze_to_table(data[key][index][..., :n]), np.nan)
         for key, n in (("world", 3), ("image33", 2))

@@ -1,4 +1,4 @@
-"""``livepose eval``: measures a model on a data set."""
+"""``livepose eval``: measures a model, or the labels of any other program, on a data set."""
 
 from __future__ import annotations
 
@@ -6,90 +6,160 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from livepose.data.readers import read
-from livepose.data.samples import DataError
+from livepose.data.readers import READERS, read
+from livepose.data.samples import DataError, Samples
+from livepose.data.teachers import points_of
 from livepose.engine.device import PRECISIONS, DeviceError, choose
-from livepose.evaluate.protocol import evaluate, forward_ms
+from livepose.evaluate.coco import CocoError, oks_ap
+from livepose.evaluate.gallery import write_gallery
+from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
+from livepose.evaluate.protocol import forward_ms, picture_sizes, predict
+from livepose.models.margipose import MargiPose
 from livepose.models.store import WeightsError, find, load_model, update_measured
+from livepose.skeleton import INDEX
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", choices=("lsp",), required=True)
-    parser.add_argument(
-        "--root", type=Path, required=True, help="folder with joints.mat and images/"
-    )
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--dataset", choices=sorted(READERS), required=True)
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--split", default="test", help="train, val or test, as the data set has")
     parser.add_argument("--model", default="base", help="name or .safetensors file")
+    parser.add_argument(
+        "--predictions", type=Path, metavar="NPZ",
+        help="measure these labels (see `livepose label`) in place of a model",
+    )  # fmt: skip
+    parser.add_argument("--limit", type=int, help="so many pictures only, evenly spread")
     parser.add_argument("--size", type=int, help="input size in place of the model's own")
     parser.add_argument(
-        "--peak-radius",
-        type=int,
-        metavar="CELLS",
+        "--peak-radius", type=int, metavar="CELLS",
         help="x and y from so many cells about the peak, 0: from the whole map",
-    )
+    )  # fmt: skip
+    parser.add_argument("--flip", action="store_true", help="mean with the mirror image")
+    parser.add_argument("--crops", type=int, default=1, help="mean of so many squares, 1 to 5")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
     parser.add_argument("--time", action="store_true", help="also time the forward pass")
+    parser.add_argument("--ap", action="store_true", help="also OKS AP (extra eval)")
+    parser.add_argument("--gallery", type=Path, help="page of the worst pictures (.html)")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--card", action="store_true", help="write them into the model's card")
 
 
 def main(args: argparse.Namespace) -> int:
     try:
-        placement = choose(args.device, args.precision)
-        if placement.note:
-            print(placement.note, file=sys.stderr)
-        net, card = load_model(args.model)
-        if args.peak_radius is not None:
-            net.config = replace(net.config, peak_radius=args.peak_radius)
         samples = read(args.dataset, args.root, args.split)
+        if args.limit and args.limit < len(samples):
+            spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
+            samples = samples.take(spread)
+        about: dict[str, Any] = {"dataset": args.dataset, "split": args.split}
         begin = time.monotonic()
-        net = net.to(  # type: ignore[call-overload]
-            device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
-        )
-        score = evaluate(net, samples, args.size)
-    except (DataError, DeviceError, ValueError, WeightsError) as error:
+        if args.predictions:
+            points, confidence = points_of(samples, args.predictions)
+            about["model"] = args.predictions.stem
+        else:
+            net, own = _network(args)
+            points, confidence = predict(net, samples, args.size, flip=args.flip, crops=args.crops)
+            about |= own
+        figures = about | measure(samples, points)
+        if args.ap:
+            figures["oks_ap"] = oks_ap(samples, points, confidence)
+    except (CocoError, DataError, DeviceError, ValueError, WeightsError) as error:
         print(f"livepose eval: {error}", file=sys.stderr)
         return 2
-    figures: dict[str, Any] = {
-        "dataset": args.dataset,
-        "split": args.split,
-        "model": args.model,
-        "size": args.size or card.config.input_size,
-        "peak_radius": net.config.peak_radius,
-        "images": score.images,
-        "pck": score.pck,
-        "per_joint": score.per_joint,
-        "threshold": "0.2 of left shoulder to right hip",
-        "precision": placement.precision_name,
-        "device": placement.device_name,
-        "seconds": round(time.monotonic() - begin, 1),
-    }
-    if args.time:
+    figures["seconds"] = round(time.monotonic() - begin, 1)
+    if args.time and not args.predictions:
         figures["forward_ms"] = round(forward_ms(net, figures["size"]), 2)
-    for name, value in score.per_joint.items():
-        print(f"{name:<16}{100 * value:6.1f}")
-    print(f"PCK@0.2, {args.dataset} {args.split}, {score.images} images: {100 * score.pck:.2f} %")
-    if args.time:
-        print(f"forward pass of one picture: {figures['forward_ms']} ms on {figures['device']}")
+    _print(figures)
+    if args.gallery:
+        write_gallery(args.gallery, samples, points, confidence)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    if args.card:
-        command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
-        for option in ("size", "peak_radius"):
-            if (value := getattr(args, option)) is not None:
-                command += f" --{option.replace('_', '-')} {value}"
-        row = {k: figures[k] for k in ("pck", "per_joint", "size", "precision", "images")}
-        key = f"{args.dataset}_{args.split}"
-        update_measured(
-            find(args.model),
-            {f"{key}_pck": score.pck, key: {**row, "command": f"{command} --model {card.name}"}},
-        )
+    if args.card and not args.predictions:
+        _into_card(args, figures)
     return 0
+
+
+def _network(args: argparse.Namespace) -> tuple[MargiPose, dict[str, Any]]:
+    """The model where it shall run, and what to say of it."""
+    placement = choose(args.device, args.precision)
+    if placement.note:
+        print(placement.note, file=sys.stderr)
+    net, card = load_model(args.model)
+    if args.peak_radius is not None:
+        net.config = replace(net.config, peak_radius=args.peak_radius)
+    net = net.to(  # type: ignore[call-overload]
+        device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
+    ).eval()
+    return net, {
+        "model": args.model, "size": args.size or card.config.input_size,
+        "peak_radius": net.config.peak_radius, "flip": args.flip, "crops": args.crops,
+        "precision": placement.precision_name, "device": placement.device_name,
+    }  # fmt: skip
+
+
+def measure(samples: Samples, points: np.ndarray) -> dict[str, Any]:
+    """All measures that the labels allow, as plain numbers.
+
+    points: (N, J, 3) x, y and z (about the pelvis) in pixels, z NaN where it is not known.
+    """
+    score = pck(points[..., :2], samples)
+    figures: dict[str, Any] = {
+        "images": score.images, "pck": score.pck, "auc": score.auc,
+        "threshold": "0.2 of left shoulder to right hip",
+        "per_joint": score.per_joint, "per_group": score.per_group,
+    }  # fmt: skip
+    heads = [INDEX["head_top"], INDEX["neck"]]
+    if samples.known[:, heads].all(1).any():
+        head = pckh(points[..., :2], samples)
+        figures |= {"pckh": head.pck, "pckh_auc": head.auc}
+    if samples.xyz is None or samples.camera is None or np.isnan(points[..., 2]).all():
+        return figures
+    size = picture_sizes(samples)[:, None]
+    inside = (samples.joints > -0.5).all(-1) & (samples.joints < size - 0.5).all(-1)
+    counts = samples.known & inside & ~np.isnan(samples.xyz[..., 0])
+    metres = to_metres(points, samples.camera, samples.xyz[:, INDEX["pelvis"], 2])
+    ends = [INDEX[n] for n in ("head_top", "pelvis", "left_ankle", "right_ankle")]
+    whole = counts[:, ends].all(1)
+    for name, rows in (("3d", whole | True), ("3d_full_body", whole), ("3d_upper_body", ~whole)):
+        figures[name] = asdict(score_3d(metres[rows], samples.xyz[rows], counts[rows]))
+    return figures
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for name, value in figures["per_group"].items():
+        print(f"{name:<12}{100 * value:6.1f}")
+    what = f"{figures['dataset']} {figures['split']}, {figures['images']} images"
+    print(f"PCK@0.2, {what}: {100 * figures['pck']:.2f} %, AUC {100 * figures['auc']:.2f} %")
+    if "pckh" in figures:
+        auc = 100 * figures["pckh_auc"]
+        print(f"PCKh@0.5: {100 * figures['pckh']:.2f} %, AUC {auc:.2f} %")
+    for name in ("3d", "3d_full_body", "3d_upper_body"):
+        if name in figures and (f := figures[name])["joints"]:
+            print(f"{name}: MPJPE {f['mpjpe']:.1f} mm, PA-MPJPE {f['pa_mpjpe']:.1f} mm, "
+                  f"PCK@150mm {100 * f['pck']:.1f} %, AUC {100 * f['auc']:.1f} %")  # fmt: skip
+    if "oks_ap" in figures:
+        print("OKS", ", ".join(f"{k} {100 * v:.1f}" for k, v in figures["oks_ap"].items()))
+    if "forward_ms" in figures:
+        print(f"forward pass of one picture: {figures['forward_ms']} ms on {figures['device']}")
+
+
+def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
+    command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
+    for option in ("limit", "size", "peak_radius"):
+        if (value := getattr(args, option)) is not None:
+            command += f" --{option.replace('_', '-')} {value}"
+    command += " --flip" * args.flip + f" --crops {args.crops}" * (args.crops > 1)
+    dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
+    row = {k: v for k, v in figures.items() if k not in dropped}
+    file, key = find(args.model), f"{args.dataset}_{args.split}"
+    name = file.stem
+    update_measured(file, {f"{key}_pck": figures["pck"],
+                           key: {**row, "command": f"{command} --model {name}"}})  # fmt: skip

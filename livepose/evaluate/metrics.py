@@ -147,7 +147,7 @@ def score_3d(
     without either, or with fewer than four joints, do not count. (PCK and AUC: Mehta et al. 2017.)
 
     Args:
-        predicted, true: (N, J, 3) metres. counts: (N, J) bool, joints with label and in the picture.
+        predicted, true: (N, J, 3) metres. counts: (N, J) bool, labelled and in the picture.
     """
     i = skeleton.indices(joints)
     pelvis, neck = INDEX["pelvis"], INDEX["neck"]
@@ -156,7 +156,7 @@ def score_3d(
     predicted, true, counts, root = (x[usable] for x in (predicted, true, counts, root))
     n, k = np.arange(len(root)), counts[:, i]
     if not k.any():
-        return Score3D(*[float("nan")] * 4, 0)
+        return Score3D(np.nan, np.nan, np.nan, np.nan, 0)
     a, b = (x[:, i] - x[n, root][:, None] for x in (predicted, true))
     error = np.nan_to_num(np.linalg.norm(a - b, axis=-1), nan=np.inf)[k]
     aligned = np.linalg.norm(align(a, b, k) - b, axis=-1)[k]

@@ -4,44 +4,80 @@ from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from livepose.crop import cut, to_input, whole
+from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import DataError, Samples
 from livepose.evaluate.metrics import Score, pck
 from livepose.models.margipose import MargiPose
+from livepose.skeleton import FLIP, J
+
+# Sides of the squares of the multi-crop option, in sides of the whole picture.
+_CROPS = (1.0, 1.12, 0.94, 1.25, 0.88)
 
 
 @torch.inference_mode()
 def predict(
-    net: MargiPose, samples: Samples, size: int | None = None, batch: int = 20
-) -> tuple[np.ndarray, np.ndarray]:
+    net: MargiPose, samples: Samples, size: int | None = None, batch: int = 20, *,
+    flip: bool = False, crops: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32.
 
     size: of the network's input in pixels, in place of the one that it was trained for.
+    Options at test time, means weighted by confidence: flip, also the mirror image; crops (1 to
+    5), so many squares of different sizes about the middle of the picture.
     """
+    if not 1 <= crops <= len(_CROPS):
+        raise ValueError(f"crops must be 1 to {len(_CROPS)}, got {crops}")
     size = size or net.config.input_size
-    where = next(net.parameters())
     points, confidences = [], []
     for start in range(0, len(samples), batch):
-        squares, inputs = [], []
-        for path in samples.images[start : start + batch]:
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise DataError(f"{path} is missing or not a readable picture")
-            square = whole(image.shape[1], image.shape[0])
-            squares.append(square)
-            inputs.append(cut(image, square, size))
-        out = net(to_input(inputs).to(where.device, where.dtype))
-        xyz = out.xyz.float().cpu().numpy()
-        for square, p in zip(squares, xyz, strict=True):
-            z = p[:, 2:] * (square.side / 2)
-            points.append(np.hstack([square.to_picture(p[:, :2]), z]))
-        confidences.append(out.confidence.float().cpu().numpy())
-    return np.stack(points).astype("f4"), np.concatenate(confidences)
+        images = [_picture(path) for path in samples.images[start : start + batch]]
+        total = np.zeros((len(images), J, 3))
+        weights = np.zeros((len(images), J, 1))
+        for scale in _CROPS[:crops]:
+            squares = [whole(image.shape[1], image.shape[0]) for image in images]
+            squares = [replace(square, side=square.side * scale) for square in squares]
+            for mirror in (False, True)[: 1 + flip]:
+                views = [replace(square, flip=mirror) for square in squares]
+                xyz, confidence = _forward(net, images, views, size)
+                order = list(FLIP) if mirror else slice(None)
+                xyz, confidence = xyz[:, order], confidence[:, order]
+                weight = confidence[..., None] + 1e-3
+                total, weights = total + weight * xyz, weights + weight
+        points.append(total / weights)
+        confidences.append(weights[..., 0] / (crops * (1 + flip)) - 1e-3)
+    return np.concatenate(points).astype("f4"), np.concatenate(confidences).astype("f4")
+
+
+def picture_sizes(samples: Samples) -> np.ndarray:
+    """(N, 2) width and height of the pictures."""
+    return np.array([_picture(path).shape[1::-1] for path in samples.images])
+
+
+def _picture(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path} is missing or not a readable picture")
+    return image
+
+
+def _forward(
+    net: MargiPose, images: list[np.ndarray], squares: list[Square], size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (B, J, 3) in pixels of the pictures, confidences (B, J)."""
+    where = next(net.parameters())
+    inputs = [cut(image, square, size) for image, square in zip(images, squares, strict=True)]
+    out = net(to_input(inputs).to(where.device, where.dtype))
+    xyz = out.xyz.float().cpu().numpy()
+    flat = [square.to_picture(p[:, :2]) for square, p in zip(squares, xyz, strict=True)]
+    deep = [p[:, 2:] * square.side / 2 for square, p in zip(squares, xyz, strict=True)]
+    return np.concatenate([flat, deep], -1), out.confidence.float().cpu().numpy()
 
 
 def evaluate(net: MargiPose, samples: Samples, size: int | None = None) -> Score:

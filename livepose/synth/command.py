@@ -89,7 +89,7 @@ def _shard(job: Job, number: int) -> int:
     }
     part = job.out / f"{number:05d}.part"
     with part.open("wb") as file:
-        np.savez(file, **columns)
+        np.savez(file, **columns)  # type: ignore[arg-type]
     part.rename(folder.with_suffix(".npz"))
     return SHARD
 

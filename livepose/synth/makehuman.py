@@ -83,6 +83,8 @@ class Assets:
         """(H, W, 4) RGBA bytes."""
         data = np.frombuffer(self._zip.read(f"makehuman/{name}"), np.uint8)
         picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if picture is None:
+            raise OSError(f"{name} in {self._zip.filename} is not a readable picture")
         code = cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGBA
         return cv2.cvtColor(picture, code)
 

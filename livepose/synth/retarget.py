@@ -47,7 +47,7 @@ def swing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The smallest turn that takes the direction `a` to `b`."""
     a, b = unit(a), unit(b)
     axis = np.cross(a, b)
-    sine = np.linalg.norm(axis)
+    sine = float(np.linalg.norm(axis))
     if sine < 1e-6 and a @ b < 0:  # opposite: half a turn about anything square to it
         axis, sine = np.cross(a, np.eye(3)[np.abs(a).argmin()]), 1.0
         return about(unit(axis), 180)

@@ -97,8 +97,8 @@ class Studio:
         shoes = self._garment(rng, self._choose(rng, [n for n in clothes if "shoes" in n]))
         hair = None
         if rng.random() < 0.93:
-            hair, strands = self._garment(rng, self._choose(rng, self.assets.folders("hair")))
-            hair = hair, tinted(strands, HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))])
+            style, strands = self._garment(rng, self._choose(rng, self.assets.folders("hair")))
+            hair = style, tinted(strands, HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))])
         return Look(
             phenotype, self._skin(rng, gender), (suit, redyed(rng, texture)),
             (shoes[0], redyed(rng, shoes[1])), hair, drape=rng.random() < 0.3,

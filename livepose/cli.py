@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("measure a model on a data set", "livepose.evaluate.command"),
     "train": ("train a model", "livepose.train.command"),
     "synth": ("render labelled people for training", "livepose.synth.command"),
+    "data": ("look at a data set, prepare it", "livepose.data.command"),
     "label": ("label pictures with a teacher network", "livepose.data.label"),
     "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
 }

@@ -32,8 +32,8 @@ class Samples:
     box: (N, 4) float32, left, top, width and height, and area: (N,) float32, both in pixels, where
     the data set has them (else see `boxes` and `areas`).
     With true 3D labels also xyz: (N, J, 3) float32, metres from the camera (x right, y down, z
-    away), NaN where not known, and camera: (N, 3) float32, focal length and principal point (x, y)
-    in pixels.
+    away), NaN where not known, and camera: (N, 4) float32, focal lengths and principal point (fx,
+    fy, cx, cy) in pixels.
     """
 
     name: str
@@ -78,9 +78,9 @@ def make(
 
 def with_xyz(samples: Samples, xyz: np.ndarray, camera: np.ndarray) -> Samples:
     """`samples` with true 3D labels and the depth that follows from them."""
-    root = xyz[:, [INDEX["pelvis"]], 2]
+    root, focal = xyz[:, [INDEX["pelvis"]], 2], camera[:, :2].mean(1, keepdims=True)
     with np.errstate(all="ignore"):
-        depth = np.where(root > 0, (xyz[..., 2] - root) * camera[:, [0]] / root, np.nan)
+        depth = np.where(root > 0, (xyz[..., 2] - root) * focal / root, np.nan)
     return replace(samples, xyz=xyz.astype("f4"), camera=camera.astype("f4"),
                    depth=depth.astype("f4"))  # fmt: skip
 

@@ -110,10 +110,10 @@ def to_metres(points: np.ndarray, camera: np.ndarray, root_depth: np.ndarray) ->
 
     Args:
         points: (N, J, 3) x, y in pixels and z about the pelvis in pixels (as `Samples.depth`).
-        camera: (N, 3) focal length and principal point. root_depth: (N,) metres to the pelvis.
+        camera: (N, 4) focal lengths and principal point. root_depth: (N,) metres to the pelvis.
     """
-    f, middle, root = camera[:, None, :1], camera[:, None, 1:], root_depth[:, None, None]
-    z = root + points[..., 2:] * root / f
+    f, middle, root = camera[:, None, :2], camera[:, None, 2:], root_depth[:, None, None]
+    z = root + points[..., 2:] * root / f.mean(-1, keepdims=True)
     return np.concatenate([(points[..., :2] - middle) * z / f, z], -1)
 
 

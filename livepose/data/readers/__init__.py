@@ -9,8 +9,10 @@ from pathlib import Path
 from livepose.data.readers.coco import read_coco
 from livepose.data.readers.empty import read_empty
 from livepose.data.readers.lsp import read_lsp, read_lspet
+from livepose.data.readers.mpii import read_mpii
 from livepose.data.readers.pseudo import read_pseudo
 from livepose.data.readers.synth import read_synth
+from livepose.data.readers.true3d import read_human36m, read_mpi_inf_3dhp
 from livepose.data.samples import DataError, Samples
 
 
@@ -29,6 +31,12 @@ READERS: dict[str, Reader] = {
     "lspet": Reader(read_lspet, ("train",),
         "Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): research, cite"),
     "coco": Reader(read_coco, ("train", "val"), "COCO keypoint format, as the data set says"),
+    "mpii": Reader(read_mpii, ("train", "val"),
+        "MPII Human Pose (Andriluka et al., CVPR 2014): non-commercial research, cite"),
+    "human36m": Reader(read_human36m, ("train", "test"),
+        "Human3.6M (Ionescu et al., PAMI 2014): academic use only, cite"),
+    "mpi-inf-3dhp": Reader(read_mpi_inf_3dhp, ("train", "val", "test"),
+        "MPI-INF-3DHP (Mehta et al., 3DV 2017): non-commercial research, cite"),
     "pseudo": Reader(read_pseudo, ("train", "val"),
         "pictures of people in daily life, labels by MoveNet Thunder and MediaPipe Pose "
         "(both Apache-2.0): research"),

@@ -27,5 +27,5 @@ def read_synth(root: Path, split: str = "train") -> Samples:
     known = data["xyz"][..., 2] > 0  # before the camera
     nothing = np.full(known.shape, np.nan, "f4")
     flat = Samples("synth", images, data["joints"], known, data["visible"].astype("f4"), nothing)
-    camera = np.column_stack([data["focal"], (data["size"] - 1) / 2]).astype("f4")
+    camera = np.column_stack([data["focal"], data["focal"], (data["size"] - 1) / 2]).astype("f4")
     return with_xyz(flat, data["xyz"], camera)

@@ -10,28 +10,55 @@ import numpy as np
 from livepose.crop import Square
 from livepose.cv import cv2
 from livepose.data.samples import extent
-from livepose.skeleton import FLIP, INDEX
+from livepose.skeleton import FLIP, indices
 
-_UPPER = [INDEX[n] for n in ("head_top", "nose", "left_shoulder", "right_shoulder", "left_elbow",
-                             "right_elbow", "left_hip", "right_hip", "neck")]  # fmt: skip
+_UPPER = indices(["head_top", "nose", "left_shoulder", "right_shoulder", "left_elbow",
+                  "right_elbow", "left_hip", "right_hip", "neck"])  # fmt: skip
+_BUST = indices(["head_top", "nose", "left_shoulder", "right_shoulder", "neck"])
+_HANDS = indices(["left_wrist", "right_wrist"])
+# How much of a person a square is about, for each framing: the joints, how many of them must be
+# known, the least and the most that the square is larger than their box, and the share.
+_FRAMINGS = (
+    (slice(None), 1, 1.06, 2.1, 0.7),
+    (_UPPER, 4, 0.7, 1.55, 0.2),  # waist up: what a webcam sees
+    (_BUST, 3, 1.0, 2.2, 0.1),
+)
 
 
 def random_square(rng: np.random.Generator, joints: np.ndarray, known: np.ndarray) -> Square:
-    """A square about a person, from tight to wide, sometimes about its upper body only."""
-    use = known
-    upper = rng.random() < 0.25 and known[_UPPER].sum() >= 4
-    if upper:
-        use = np.zeros_like(known)
-        use[_UPPER] = known[_UPPER]
-    low, high = extent(joints, use)
-    box = max(float((high - low).max()), 8.0)
-    cx, cy = (low + high) / 2
-    grow = 1.25 if not upper else rng.uniform(0.8, 1.3)
-    side = box * grow * np.exp(rng.uniform(np.log(0.85), np.log(1.7 if not upper else 1.2)))
-    shift = rng.normal(0, 0.06, 2).clip(-0.2, 0.2) * side
+    """A square about a person, from tight to wide: all of it, from the waist up, head and
+    shoulders; now and then a hand is out of it.
+
+    joints: (J, 2) pixels. known: (J,) bool, those that are labelled and in the picture.
+    """
+    which, least, low, high, _ = _FRAMINGS[rng.choice(3, p=[f[-1] for f in _FRAMINGS])]
+    use = np.zeros_like(known)
+    use[which] = known[which]
+    if use.sum() < least:
+        use, (_, _, low, high, _) = known, _FRAMINGS[0]
+    corners = np.stack(extent(joints, use))
+    side = max(float(np.ptp(corners, axis=0).max()), 8.0)
+    side *= np.exp(rng.uniform(np.log(low), np.log(high)))
+    centre = corners.mean(0) + rng.normal(0, 0.06, 2).clip(-0.2, 0.2) * side
+    hands = [h for h in _HANDS if known[h]]
+    if hands and rng.random() < 0.12:
+        centre = _without(rng, centre, side, joints, joints[rng.choice(hands)], use)
     wild = rng.random() < 0.1
     angle = rng.uniform(-np.pi, np.pi) if wild else rng.normal(0, 0.3)
-    return Square(cx + shift[0], cy + shift[1], side, angle, bool(rng.random() < 0.5))
+    return Square(centre[0], centre[1], side, angle, bool(rng.random() < 0.5))
+
+
+def _without(
+    rng: np.random.Generator, centre: np.ndarray, side: float, joints: np.ndarray,
+    point: np.ndarray, use: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """The centre moved so that `point` is just outside, unless most of the person would be too."""
+    away = point - centre
+    axis = int(np.abs(away).argmax())
+    moved = centre.copy()
+    moved[axis] += away[axis] - np.sign(away[axis]) * side / 2 * rng.uniform(1.02, 1.2)
+    inside = (np.abs(joints - moved) < side / 2).all(1) & use
+    return moved if inside.sum() > 0.6 * use.sum() else centre
 
 
 def random_patch(rng: np.random.Generator, width: int, height: int) -> Square:
@@ -70,27 +97,61 @@ def recolour(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     gain, lift = np.exp(rng.normal(0, 0.2)), rng.normal(0, 0.06)
     table = ((levels**gamma - 0.5) * gain * tint + 0.5 + lift).clip(0, 1) * 255
     image = cv2.LUT(image, table.astype("u1")[None])
-    what = rng.random(6)
+    what = rng.random(7)
+    if what[6] < 0.08:  # a dark room, and a camera that turns up its gain
+        dim = image.astype("f4") * rng.uniform(0.15, 0.5)
+        grain = _noise(rng, image.shape) * rng.uniform(2, 10)
+        image = ((dim + grain) * rng.uniform(1, 2)).clip(0, 255).astype("u1")
     if what[0] < 0.08:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if what[1] < 0.15:
-        n = int(rng.integers(2, 6))
-        kernel = np.zeros((n, n), "f4")
-        kernel[n // 2] = 1 / n  # motion along x, or y
-        image = cv2.filter2D(image, -1, kernel if rng.random() < 0.5 else kernel.T)
+        image = cv2.filter2D(image, -1, _motion(rng, image.shape[0]))
     if what[2] < 0.15:  # coarse: small people in large pictures
         size, k = image.shape[0], rng.uniform(0.35, 0.8)
         image = cv2.resize(cv2.resize(image, None, fx=k, fy=k), (size, size))
     if what[3] < 0.2:
-        start = int(rng.integers(_NOISE.size))
-        noise = _NOISE.take(np.arange(start, start + image.size), mode="wrap")
-        image = (image + noise.reshape(image.shape) * rng.uniform(3, 20)).clip(0, 255).astype("u1")
+        grain = _noise(rng, image.shape) * rng.uniform(3, 20)
+        image = (image + grain).clip(0, 255).astype("u1")
     if what[4] < 0.15:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
         image = np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR))
     if what[5] < 0.25:
         image = _occlude(rng, image.copy())
     return image
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    size = int(np.prod(shape))
+    start = int(rng.integers(_NOISE.size))
+    return _NOISE.take(np.arange(start, start + size), mode="wrap").reshape(shape)
+
+
+def _motion(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A kernel that smears along a line of any direction, up to a thirtieth of the picture."""
+    n = 2 * int(rng.integers(1, max(2, size // 60) + 1)) + 1
+    kernel = np.zeros((n, n), "f4")
+    angle = rng.uniform(0, np.pi)
+    reach = (n // 2) * np.array([np.cos(angle), np.sin(angle)])
+    a, b = (tuple(np.round(n // 2 + s * reach).astype(int).tolist()) for s in (-1, 1))
+    cv2.line(kernel, a, b, 1.0)
+    return kernel / kernel.sum()
+
+
+def replace_background(
+    rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """The person of `image` before a part of `other`, with a soft edge; all BGR bytes.
+
+    mask: (H, W) bytes, 255 where the person is.
+    """
+    h, w = image.shape[:2]
+    scale = max(h / other.shape[0], w / other.shape[1]) * rng.uniform(1.0, 1.5)
+    other = cv2.resize(other, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    other = np.pad(other, ((0, 1), (0, 1), (0, 0)), "edge")  # rounding may have lost a row
+    y, x = rng.integers(0, other.shape[0] - h + 1), rng.integers(0, other.shape[1] - w + 1)
+    alpha = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None].astype("f4") / 255
+    out = image * alpha + other[y : y + h, x : x + w] * (1 - alpha)
+    return np.round(out).astype("u1")
 
 
 def _occlude(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

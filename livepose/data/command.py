@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--out", type=Path, help="contact sheet to write (.png, .jpg)")
     check.add_argument("--count", type=int, default=40, help="pictures on the sheet")
     check.add_argument("--squares", action="store_true", help="as training sees them, augmented")
+    check.add_argument("--backgrounds", type=Path, help="for --squares: pictures without people")
     check.add_argument("--every-picture", action="store_true", help="open all pictures")
     check.add_argument("--seed", type=int, default=1)
     frames = commands.add_parser("frames", help="write frames of MPI-INF-3DHP's videos")
@@ -101,7 +102,8 @@ def _pictures(samples: Samples, args: argparse.Namespace) -> Iterator[np.ndarray
 
 
 def _squares(samples: Samples, args: argparse.Namespace) -> Iterator[np.ndarray]:
-    mix = Mix([(samples, 1.0)], _TILE, args.seed, args.count)
+    backgrounds = [] if args.backgrounds is None else read("empty", args.backgrounds).images
+    mix = Mix([(samples, 1.0)], _TILE, args.seed, args.count, backgrounds)
     for k in range(args.count):
         item = mix[k]
         tile = np.ascontiguousarray(item.image)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +13,10 @@ from torch.utils.data import Dataset
 
 from livepose.crop import cut
 from livepose.cv import cv2
-from livepose.data.augment import move, random_patch, random_square, recolour
-from livepose.data.samples import Samples
+from livepose.data.augment import move, random_patch, random_square, recolour, replace_background
+from livepose.data.samples import DataError, Samples
+
+BACKGROUND = 0.5  # of the people with a mask are put before another background
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,21 @@ class Mix(Dataset[Item]):
 
     Args:
         parts: data sets with their shares of the stream.
+        backgrounds: pictures that people with a mask are now and then put before.
     """
 
     def __init__(
-        self, parts: list[tuple[Samples, float]], size: int, seed: int, length: int
-    ) -> None:
+        self, parts: list[tuple[Samples, float]], size: int, seed: int, length: int,
+        backgrounds: Sequence[Path] = (),
+    ) -> None:  # fmt: skip
         # A picture of which nothing is known teaches nothing; that nobody is there is knowledge.
         self.parts = [s.take(s.known.any(1) | (s.present == 0).any(1)) for s, _ in parts]
+        for samples, _ in parts:
+            if not len(samples) or not (samples.known.any() or (samples.present == 0).any()):
+                raise DataError(f"nothing is labelled in {samples.name}; name its teachers?")
         self.shares = np.array([share for _, share in parts]) / sum(share for _, share in parts)
         self.size, self.seed, self.length = size, seed, length
+        self.backgrounds = tuple(backgrounds)
 
     def __len__(self) -> int:
         return self.length
@@ -56,11 +66,18 @@ class Mix(Dataset[Item]):
         raise OSError("ten pictures in a row could not be read: is the data set complete?")
 
     def _item(self, rng: np.random.Generator, image: np.ndarray, s: Samples, i: int) -> Item:
-        if s.known[i].any():
-            square = random_square(rng, s.joints[i], s.known[i])
-        else:
-            square = random_patch(rng, image.shape[1], image.shape[0])
-        xyz, known, present = move(s.joints[i], s.known[i], s.present[i], s.depth[i], square)
+        size = np.array(image.shape[1::-1])
+        # What lies outside the picture is neither to be found nor to be looked at.
+        seen = s.known[i] & ((s.joints[i] > -0.5) & (s.joints[i] < size - 0.5)).all(1)
+        present = np.where(s.known[i] & ~seen, 0, s.present[i])
+        if s.masks is not None and self.backgrounds and rng.random() < BACKGROUND:
+            chosen = self.backgrounds[rng.integers(len(self.backgrounds))]
+            other = cv2.imread(str(chosen), cv2.IMREAD_COLOR)
+            mask = cv2.imread(str(s.masks[i]), cv2.IMREAD_GRAYSCALE)
+            if other is not None and mask is not None and mask.shape == image.shape[:2]:
+                image = replace_background(rng, image, mask, other)
+        square = random_square(rng, s.joints[i], seen) if seen.any() else random_patch(rng, *size)
+        xyz, known, present = move(s.joints[i], seen, present, s.depth[i], square)
         picture = recolour(rng, cut(image, square, self.size))
         depth_known = known & ~np.isnan(xyz[:, 2])
         return Item(picture, np.nan_to_num(xyz).astype("f4"), known, depth_known, present)

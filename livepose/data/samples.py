@@ -31,6 +31,7 @@ class Samples:
     times pixels per metre at the pelvis), positive away from the camera, NaN where not known.
     box: (N, 4) float32, left, top, width and height, and area: (N,) float32, both in pixels, where
     the data set has them (else see `boxes` and `areas`).
+    masks: N files of the same size as the pictures, 255 where the person is, or None for all.
     With true 3D labels also xyz: (N, J, 3) float32, metres from the camera (x right, y down, z
     away), NaN where not known, and camera: (N, 4) float32, focal lengths and principal point (fx,
     fy, cx, cy) in pixels.
@@ -44,6 +45,7 @@ class Samples:
     depth: np.ndarray
     box: np.ndarray | None = None
     area: np.ndarray | None = None
+    masks: tuple[Path, ...] | None = None
     xyz: np.ndarray | None = None
     camera: np.ndarray | None = None
 
@@ -55,7 +57,9 @@ class Samples:
         rows = np.arange(len(self))[rows]
         columns = ("joints", "known", "present", "depth", "box", "area", "xyz", "camera")
         taken = {c: v[rows] for c in columns if (v := getattr(self, c)) is not None}
-        return replace(self, images=tuple(self.images[i] for i in rows), **taken)
+        masks = None if self.masks is None else tuple(self.masks[i] for i in rows)
+        images = tuple(self.images[i] for i in rows)
+        return replace(self, images=images, masks=masks, **taken)
 
 
 def make(

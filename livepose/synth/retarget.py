@@ -7,11 +7,13 @@ elbows and knees tells how a limb is twisted. World axes are those of `livepose.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from livepose.synth.body import Person
+if TYPE_CHECKING:
+    from livepose.synth.body import Person
 
 # Shares of the turn between pelvis and chest, and between chest and head, bone by bone.
 SPINE = (("spine05", 0.15), ("spine04", 0.4), ("spine03", 0.65), ("spine02", 0.85), ("spine01", 1))

@@ -51,6 +51,9 @@ def main(args: argparse.Namespace) -> int:
         labels = args.labels or args.data / "labels"
         parts = [(read_part(part, args.data, labels), part.share) for part in config.data]
         val = read_part(config.validation, args.data, labels)
+        backgrounds = (
+            read("empty", args.data / config.backgrounds).images if (config.backgrounds) else ()
+        )
         from livepose.train.loop import Run
 
         run = Run(config, args.out, args.device)
@@ -58,9 +61,16 @@ def main(args: argparse.Namespace) -> int:
     except (DataError, ValueError, OSError, WeightsError) as error:
         print(f"livepose train: {error}", file=sys.stderr)
         return 2
+    if run.rank:
+        run.train(parts, val, backgrounds)
+        return 0
     for samples, share in parts:
         print(f"{samples.name}: {len(samples)} pictures, share {share}")
     print(f"{'going on at' if went_on else 'from'} step {run.step} of {config.steps}", flush=True)
-    best = run.train(parts, val)
-    print(f"best PCK@0.2 on the validation split: {best:.4f}; weights in {args.out / 'best.pt'}")
+    try:
+        best = run.train(parts, val, backgrounds)
+    except (DataError, FloatingPointError, OSError) as error:
+        print(f"livepose train: {error}", file=sys.stderr)
+        return 2
+    print(f"best AUC on the validation split: {best:.4f}; weights in {args.out / 'best.pt'}")
     return 0

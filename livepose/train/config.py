@@ -7,12 +7,19 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from livepose.models.margipose import Config
+from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+SCHEDULES = ("cosine", "one-cycle")
+PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class TrainConfig:
     """See the comments in `livepose/train/configs`. Rates are for AdamW."""
 
     data: tuple[Part, ...]
+    backgrounds: str = ""  # folder of pictures to put people with masks before
     validation: Part = Part("lsp", "data/lsp_dataset", split="val")
     network: Config = field(default_factory=Config)
     start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
@@ -50,12 +58,22 @@ class TrainConfig:
     warm_up: int = 200
     clip: float = 1.0
     ema: float = 0.999
+    schedule: str = "cosine"  # after warm_up; or one-cycle: up for 0.3 of the steps, then down
+    coordinates: str = "euclidean"  # loss of x and y: a key of `loss.COORDINATE_LOSSES`
+    regulariser: str = "js"  # of the maps: a key of `loss.REGULARISERS`
     sigma: float = 1.0
     presence_weight: float = 0.1  # of the confidence in the loss
     seed: int = 1
     workers: int = 1
     validate_every: int = 500
+    precision: str = "bfloat16"  # or float32; the losses are float32 in any case
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in (("schedule", SCHEDULES), ("coordinates", COORDINATE_LOSSES),
+                            ("regulariser", REGULARISERS), ("precision", PRECISIONS)):  # fmt: skip
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
 
 
 def _part(raw: dict[str, Any]) -> Part:

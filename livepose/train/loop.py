@@ -1,17 +1,24 @@
-"""Training, read in one sitting: data, loss, optimiser, EMA, checkpoints."""
+"""Training, read in one sitting: data, loss, optimiser, EMA, checkpoints.
+
+On several GPUs or machines by ``torchrun``: every process takes its part of each batch, the first
+one validates and writes.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
+import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
@@ -22,22 +29,34 @@ from livepose.evaluate.protocol import evaluate
 from livepose.models.margipose import MargiPose
 from livepose.models.movenet import MoveNet
 from livepose.models.store import load_model
-from livepose.train.config import TrainConfig
+from livepose.train.board import Board
+from livepose.train.config import PRECISIONS, TrainConfig
 from livepose.train.loss import loss_parts, total
 
+SAVE_EVERY = 120  # seconds
 
-def learning_rate(step: int, steps: int, warm_up: int, peak: float) -> float:
-    """Linear warm-up to `peak`, then cosine to 0 at `steps`."""
+
+def learning_rate(step: int, c: TrainConfig) -> float:
+    """Linear warm-up to the peak, then cosine to 0 at the last step; one-cycle warms up longer."""
+    warm_up = round(0.3 * c.steps) if c.schedule == "one-cycle" else c.warm_up
     if step < warm_up:
-        return peak * (step + 1) / warm_up
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+        return c.rate * (step + 1) / warm_up
+    share = (step - warm_up) / max(1, c.steps - warm_up)
+    return c.rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
 class Run:
-    """One training run in a folder: `state.pt` to go on from, `log.jsonl`, `best.pt`."""
+    """One training run in a folder: `state.pt` to go on from, `log.jsonl`, `best.pt`.
+
+    Under ``torchrun``, in each of its processes.
+    """
 
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
         self.config, self.folder, self.device = config, folder, torch.device(device)
+        self.rank = int(os.environ.get("RANK", 0))
+        self.world = int(os.environ.get("WORLD_SIZE", 1))
+        if config.batch % self.world:
+            raise ValueError(f"{self.world} processes cannot share a batch of {config.batch}")
         folder.mkdir(parents=True, exist_ok=True)
         # Denormals make training 20 times slower on CPUs. Threads inherit it from the one that
         # starts them, so it comes before any other call of torch.
@@ -62,7 +81,9 @@ class Run:
         self.scales = (config.trunk_rate, 1.0)
         self.optimiser = torch.optim.AdamW([{"params": trunk}, {"params": rest}],
                                            weight_decay=config.weight_decay)  # fmt: skip
-        self.step, self.best, self.seconds = 0, -1.0, 0.0
+        # best: the highest AUC on the validation split. skipped: batches with unusable gradients.
+        self.step, self.skipped, self.best, self.seconds = 0, 0, -1.0, 0.0
+        self._forward: nn.Module = self.net
 
     @property
     def _state_file(self) -> Path:
@@ -70,10 +91,12 @@ class Run:
 
     def save(self) -> None:
         """Writes the whole state; a cut while writing leaves the last one whole."""
+        if self.rank:
+            return
         state = {
-            "step": self.step, "best": self.best, "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "config": asdict(self.config), "seconds": self.seconds,
+            "step": self.step, "skipped": self.skipped, "best": self.best,
+            "seconds": self.seconds, "net": self.net.state_dict(), "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "config": asdict(self.config),
         }  # fmt: skip
         fresh = self._state_file.with_suffix(".tmp")
         torch.save(state, fresh)
@@ -91,56 +114,77 @@ class Run:
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        for name in ("step", "skipped", "best", "seconds"):
+            setattr(self, name, state[name])
         return True
 
     def _update(self, batch: dict[str, Tensor]) -> dict[str, float]:
         c = self.config
-        rate = learning_rate(self.step, c.steps, c.warm_up, c.rate)
         for group, scale in zip(self.optimiser.param_groups, self.scales, strict=True):
-            group["lr"] = rate * scale
+            group["lr"] = learning_rate(self.step, c) * scale
         images = to_input(batch.pop("image")).to(self.device)
         target = {k: v.to(self.device) for k, v in batch.items()}
-        with torch.autocast(self.device.type, torch.bfloat16):
-            out = self.net(images)
-        parts = loss_parts(out, target, c.sigma, c.presence_weight)
+        with torch.autocast(self.device.type, PRECISIONS[c.precision],
+                            enabled=c.precision != "float32"):  # fmt: skip
+            out = self._forward(images)
+        parts = loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates, c.regulariser)
         loss = total(parts)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}")
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.step}; the last good state is kept in "
+                f"{self._state_file}: try a lower rate"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), c.clip)
-        self.optimiser.step()
-        # A short average at first, so that it does not remember the start.
-        decay = min(c.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for slow, fast in zip(self.ema.parameters(), self.net.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), c.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            # A short average at first, so that it does not remember the start.
+            decay = min(c.ema, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                for slow, fast in zip(self.ema.parameters(), self.net.parameters(), strict=True):
+                    slow.lerp_(fast, 1 - decay)
+        else:
+            self.skipped += 1
         self.step += 1
         return {k: v.item() for k, v in parts.items()}
 
-    def train(self, parts: list[tuple[Samples, float]], val: Samples) -> float:
-        """Runs to the end; returns the best PCK on `val`.
+    def train(
+        self, parts: list[tuple[Samples, float]], val: Samples, backgrounds: Sequence[Path] = ()
+    ) -> float:
+        """Runs to the end; returns the best AUC on `val`.
 
-        Ctrl-C and a loss that is not a number stop it with the last good state kept.
+        A batch whose gradients are not finite is skipped and counted. Ctrl-C and a loss that is
+        not a number stop it with the last good state kept.
         """
         c = self.config
-        mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch)
-        rest = Subset(mix, range(self.step * c.batch, len(mix)))
-        loader = DataLoader(rest, c.batch, num_workers=c.workers, collate_fn=collate,
-                            prefetch_factor=4 if c.workers else None)  # fmt: skip
+        if self.world > 1:
+            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            self._forward = DistributedDataParallel(self.net)
+        mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch, backgrounds)
+        mine = range(self.step * c.batch + self.rank, len(mix), self.world)
+        ahead = 4 if c.workers else None
+        loader = DataLoader(Subset(mix, mine), c.batch // self.world, num_workers=c.workers,
+                            collate_fn=collate, prefetch_factor=ahead)  # fmt: skip
         means: dict[str, float] = {}
         saved = time.monotonic()
-        bar = tqdm(total=c.steps, initial=self.step, unit="steps", mininterval=10)
+        board = Board(self.folder if self.rank == 0 else None)
+        bar = tqdm(total=c.steps, initial=self.step, unit="steps", mininterval=10,
+                   disable=self.rank > 0)  # fmt: skip
         try:
             for batch in loader:
+                pictures = dict(batch) if self.step % c.validate_every == 0 else None
                 for k, v in self._update(batch).items():
                     means[k] = 0.99 * means.get(k, v) + 0.01 * v
                 bar.update()
-                bar.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
-                if self.step % c.validate_every == 0 or self.step == c.steps:
-                    self._validate(val, means)
-                if time.monotonic() - saved > 120 or self.step == c.steps:
+                shown = {k: f"{v:.3f}" for k, v in means.items()}
+                bar.set_postfix(shown | {"skipped": self.skipped}, refresh=False)
+                if pictures:
+                    board.pictures(self.step, self.ema, pictures)
+                last = self.step == c.steps
+                if self.rank == 0 and (self.step % c.validate_every == 0 or last):
+                    self._validate(val, means, board)
+                if last or time.monotonic() - saved > SAVE_EVERY:
                     self.seconds += time.monotonic() - saved
                     saved = time.monotonic()
                     self.save()
@@ -151,16 +195,20 @@ class Run:
             )
         finally:
             bar.close()
+            board.close()
+            if self.world > 1:
+                distributed.destroy_process_group()
         return self.best
 
-    def _validate(self, val: Samples, means: dict[str, float]) -> None:
+    def _validate(self, val: Samples, means: dict[str, float], board: Board) -> None:
         score = evaluate(self.ema, val)
-        pck = score.pck
-        if pck > self.best:
-            self.best = pck
+        if score.auc > self.best:
+            self.best = score.auc
             torch.save(self.ema.state_dict(), self.folder / "best.pt")
-        row = {"step": self.step, "pck": pck, "auc": score.auc, **means}
+        row = {"step": self.step, "pck": score.pck, "auc": score.auc, **means,
+               "rate": learning_rate(self.step, self.config), "skipped": self.skipped}  # fmt: skip
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
-        tqdm.write(f"step {self.step}: PCK@0.2 on {val.name} val {pck:.4f} (best {self.best:.4f}), "
-                   f"AUC {score.auc:.4f}")  # fmt: skip
+        board.numbers(self.step, row)
+        tqdm.write(f"step {self.step}: on {val.name} {self.config.validation.split} PCK@0.2 "
+                   f"{score.pck:.4f}, AUC {score.auc:.4f} (best {self.best:.4f})")  # fmt: skip

@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     net = MargiPose(Config(**config["network"]))
     net.load_state_dict(weights)
     config["start_from"] = start.name  # not where it lay on this machine
-    chosen = max(log, key=lambda row: row["pck"])
+    chosen = max(log, key=lambda row: row["auc"])
     readers = sorted({part["reader"] for part in config["data"]})
     training = {
         "command": args.command, "config": config, "seed": config["seed"],
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
     }  # fmt: skip
     if first:
         training["first"] = first
-    card = save_model(args.out, net, training, {"lsp_val_pck": chosen["pck"]})
+    card = save_model(args.out, net, training, {"validation_pck": chosen["pck"]})
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, validation PCK {chosen['pck']:.4f} "
           f"({card.name})")  # fmt: skip
     return 0

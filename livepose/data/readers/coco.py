@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,4 +36,7 @@ def read_coco(root: Path, split: str = "train") -> Samples:
     images = [folder / names[a["image_id"]] for a in rows]
     flag = flat[..., 2]
     present = np.select([flag == 2, flag == 1], [1.0, 0.0], np.nan).astype("f4")
-    return make("coco", images, "coco17", flat[..., :2], flag > 0, present)
+    out = make("coco", images, "coco17", flat[..., :2], flag > 0, present)
+    box = np.array([a.get("bbox", [np.nan] * 4) for a in rows], "f4").reshape(-1, 4)
+    area = np.array([a.get("area", np.nan) for a in rows], "f4")
+    return replace(out, box=box, area=area)

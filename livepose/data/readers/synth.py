@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,4 +29,5 @@ def read_synth(root: Path, split: str = "train") -> Samples:
     nothing = np.full(known.shape, np.nan, "f4")
     flat = Samples("synth", images, data["joints"], known, data["visible"].astype("f4"), nothing)
     camera = np.column_stack([data["focal"], data["focal"], (data["size"] - 1) / 2]).astype("f4")
-    return with_xyz(flat, data["xyz"], camera)
+    masks = tuple(image.with_suffix(".png") for image in images)
+    return with_xyz(replace(flat, masks=masks), data["xyz"], camera)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 import torch
 
 from livepose import cli, skeleton
+from livepose.crop import to_input
+from livepose.cv import cv2
+from livepose.data.mix import Mix, collate
 from livepose.data.samples import Samples
 from livepose.evaluate.metrics import LIMBS, pck
 from livepose.evaluate.protocol import predict
@@ -18,8 +22,8 @@ from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
-from livepose.train.loss import loss_parts, total
-from tests.test_data import write_image
+from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
+from tests.data.test_data import write_image
 
 J = skeleton.J
 
@@ -86,12 +90,57 @@ def test_not_a_number_stops_it_with_the_last_state_kept(people: Samples, tmp_pat
     assert all(torch.isfinite(p).all() for p in fresh.net.parameters())
 
 
+def test_a_batch_with_unusable_gradients_is_skipped_and_counted(
+    people: Samples, tmp_path: Path
+) -> None:
+    run = Run(CONFIG, tmp_path)
+    before = copy.deepcopy(run.net.state_dict())
+    broken = run.net.presence_bias.register_hook(lambda gradient: gradient * float("inf"))
+    batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
+    run._update(dict(batch))
+    assert (run.step, run.skipped) == (1, 1)
+    assert all(torch.equal(v, before[k]) for k, v in run.net.state_dict().items())
+    broken.remove()
+    run._update(dict(batch))
+    assert (run.step, run.skipped) == (2, 1)
+    assert not torch.equal(run.net.presence_bias, before["presence_bias"])
+    run.save()
+    again = Run(CONFIG, tmp_path)
+    assert again.resume()
+    assert again.skipped == 1
+
+
+@pytest.mark.parametrize("coordinates", sorted(COORDINATE_LOSSES))
+@pytest.mark.parametrize("regulariser", sorted(REGULARISERS))
+def test_losses_by_name(people: Samples, coordinates: str, regulariser: str) -> None:
+    net = MargiPose(Config(input_size=64))
+    batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
+    out = net(to_input(batch.pop("image")))
+    parts = loss_parts(out, batch, coordinates=coordinates, regulariser=regulariser)
+    assert torch.isfinite(total(parts))
+    assert (parts["xy_reg"] > 0) == (regulariser != "none")
+
+
+def test_board_shows_curves_and_squares(people: Samples, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Run(CONFIG, tmp_path).train([(people, 1.0)], people)
+    log = EventAccumulator(str(tmp_path))
+    log.Reload()
+    assert {"pck", "auc", "xy", "rate"} <= set(log.Tags()["scalars"])
+    assert [e.step for e in log.Scalars("pck")] == [2, 4]
+    assert len(log.Tags()["images"]) == 1
+
+
 def test_learning_rate() -> None:
-    rates = [learning_rate(s, 100, 10, 1.0) for s in range(101)]
+    c = replace(CONFIG, steps=100, warm_up=10, rate=1.0)
+    rates = [learning_rate(s, c) for s in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == 1.0
     assert rates[100] == pytest.approx(0)
     assert rates[55] == pytest.approx(0.5)
+    cycle = replace(c, schedule="one-cycle")
+    assert np.argmax([learning_rate(s, cycle) for s in range(101)]) == 29
 
 
 def test_loss_ignores_what_is_not_known() -> None:
@@ -104,7 +153,7 @@ def test_loss_ignores_what_is_not_known() -> None:
     target["known"][0] = True  # a 2D sample trains the xy maps only
     parts = loss_parts(out, target)
     assert parts["xy"] > 0
-    assert parts["z"] == parts["zy_js"] == parts["xz_js"] == 0
+    assert parts["z"] == parts["zy_reg"] == parts["xz_reg"] == 0
     total(parts).backward()
     assert net.depth.zy.grad is None or not net.depth.zy.grad.any()
     assert net.joints.out.weight.grad.any()
@@ -112,8 +161,6 @@ def test_loss_ignores_what_is_not_known() -> None:
 
 def test_a_few_steps_lower_the_loss(people: Samples, tmp_path: Path) -> None:
     run = Run(replace(CONFIG, steps=30, rate=2e-3, trunk_rate=1.0), tmp_path)
-    from livepose.data.mix import Mix, collate
-
     batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
     losses = [sum(run._update(dict(batch)).values()) for _ in range(30)]
     assert losses[-1] < 0.9 * losses[0]
@@ -123,7 +170,8 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     for text, message in (
         ("= 3", "not TOML"), ("speed = 3\ndata = []", "unknown settings"), ("steps = 3", "data"),
-        ('[[data]]\nroot = "x"', "reader"), ("data = []\nnetwork.input_size = 7", "multiples"),
+        ('[[data]]\nroot = "x"', "reader"), ('data = []\nregulariser = "x"', "js, kl"),
+        ("data = []\nnetwork.input_size = 7", "multiples"),
     ):  # fmt: skip
         file.write_text(text)
         with pytest.raises(ValueError, match=message):
@@ -182,6 +230,26 @@ def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
     assert np.allclose(points[4], one[0], atol=1e-2)
 
 
+def test_test_time_options(people: Samples) -> None:
+    torch.manual_seed(0)
+    net = MargiPose(Config(input_size=64)).eval()
+    plain, _ = predict(net, people)
+    both, sure = predict(net, people, flip=True)
+    assert not np.allclose(plain, both)
+    assert ((sure > 0) & (sure < 1)).all()
+    # A mirror image of the picture has the mirror image of the mean.
+    for path in people.images:
+        cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
+    mirrored, _ = predict(net, people, flip=True)
+    back = mirrored[:, list(skeleton.FLIP)]
+    back[..., 0] = 89 - back[..., 0]
+    assert np.allclose(back, both, atol=0.05)
+    crops, _ = predict(net, people, crops=3)
+    assert np.abs(crops - mirrored).max() > 0.1
+    with pytest.raises(ValueError, match="1 to 5"):
+        predict(net, people, crops=6)
+
+
 # --- the commands
 
 
@@ -203,6 +271,25 @@ def test_eval_command(shared: Path, tmp_path: Path) -> None:
     assert (again["peak_radius"], again["size"]) == (0, 96)
     assert again["forward_ms"] > 0
     assert again["per_joint"] != figures["per_joint"]
+
+
+def test_eval_of_another_programs_labels(shared: Path, tmp_path: Path) -> None:
+    from livepose.data.readers import read
+
+    root = shared / "data/lsp_dataset"
+    s = read("lsp", root, "val")
+    keypoints = np.zeros((100, 17, 4), "f4")
+    keypoints[..., :2] = s.joints[:, :17]
+    names = np.array([p.name for p in s.images])
+    np.savez(tmp_path / "peer.npz", image=names[1:], keypoints=keypoints[1:])
+    files = ["--json", str(tmp_path / "p.json"), "--gallery", str(tmp_path / "p.html")]
+    data = ["--dataset", "lsp", "--root", str(root), "--split", "val"]
+    assert cli.main(["eval", *data, "--predictions", str(tmp_path / "peer.npz"), *files]) == 0
+    figures = json.loads((tmp_path / "p.json").read_text())
+    assert figures["pck"] == pytest.approx(0.99)  # the missing one counts as wrong
+    assert "im0901.jpg" in (tmp_path / "p.html").read_text()
+    np.savez(tmp_path / "other.npz", image=np.array(["x.jpg"]), keypoints=keypoints[:1])
+    assert cli.main(["eval", *data, "--predictions", str(tmp_path / "other.npz")]) == 2
 
 
 @pytest.mark.parametrize(

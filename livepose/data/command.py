@@ -14,7 +14,7 @@ from livepose.cv import cv2
 from livepose.data.mix import Mix
 from livepose.data.readers import READERS, read
 from livepose.data.readers.true3d import MPI_CAMERAS
-from livepose.data.samples import DataError, Samples, boxes
+from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples, boxes
 from livepose.drawing import draw_skeleton, fit, sheet
 from livepose.skeleton import INDEX
 
@@ -63,10 +63,12 @@ def _check(args: argparse.Namespace) -> int:
         shares = (samples.known[:, j], seen == 1, seen == 0, ~np.isnan(samples.depth[:, j]))
         print(f"  {name:<16}" + "".join(f"{100 * s.mean():8.1f}%" for s in shares))
     if args.out:
+        if args.out.suffix.lower() not in IMAGE_SUFFIXES:
+            raise DataError(f"{args.out}: the sheet must be {' or '.join(IMAGE_SUFFIXES)}")
         tiles = list(_squares(samples, args) if args.squares else _pictures(samples, args))
         args.out.parent.mkdir(parents=True, exist_ok=True)
         if not tiles or not cv2.imwrite(str(args.out), sheet(tiles, 8)):
-            raise DataError(f"no sheet was written to {args.out}: no pictures, or not .png or .jpg")
+            raise DataError(f"{args.out} cannot be written, or there are no readable pictures")
         print(f"{args.out}: {len(tiles)} pictures with their labels")
     return 0
 

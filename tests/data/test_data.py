@@ -10,10 +10,17 @@ import pytest
 import scipy.io
 import torch
 
+from livepose import cli
 from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data import teachers
-from livepose.data.augment import move, random_patch, random_square, recolour
+from livepose.data.augment import (
+    move,
+    random_patch,
+    random_square,
+    recolour,
+    replace_background,
+)
 from livepose.data.mix import Mix, collate
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
@@ -316,3 +323,105 @@ def test_unreadable_pictures_are_told_and_skipped(tmp_path: Path, capsys) -> Non
         image.unlink()
     with pytest.raises(OSError, match="complete"):
         mix[0]
+
+
+# --- framing, backgrounds, the sheet
+
+
+def test_framings_show_busts_and_lose_hands() -> None:
+    joints = np.tile(np.array([[150.0, 100.0]]), (J, 1))
+    for name, y in (("head_top", 0), ("neck", 40), ("left_hip", 120), ("left_ankle", 240)):
+        joints[INDEX[name], 1] = y
+    joints[INDEX["left_wrist"]] = (230, 110)
+    known = np.ones(J, bool)
+    rng = np.random.default_rng(1)
+    shots = [move(joints, known, np.ones(J), np.zeros(J), random_square(rng, joints, known))
+             for _ in range(400)]  # fmt: skip
+    inside = np.array([s[1] for s in shots])
+    left, right = INDEX["left_wrist"], INDEX["right_wrist"]  # a mirrored square swaps them
+    ankles = inside[:, [INDEX["left_ankle"], INDEX["right_ankle"]]].all(1)
+    assert 0.15 < (~ankles).mean() < 0.5
+    hand_out = ~inside[:, [left, right]].all(1) & ankles
+    assert 0.01 < hand_out.mean() < 0.25
+    assert inside.mean() > 0.75
+
+
+def test_what_is_outside_the_picture_is_not_looked_for(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", 100, 100)
+    joints = np.full((1, J, 2), 50.0, "f4")
+    joints[0, :, 1] = np.linspace(10, 90, J)
+    joints[0, INDEX["left_ankle"]] = (50, 2000)  # a webcam does not see it
+    full = np.ones((1, J), "f4")
+    s = Samples("x", (tmp_path / "a.png",), joints, full > 0, full, full)
+    mix = Mix([(s, 1.0)], 64, 0, 20)
+    ankles = [INDEX["left_ankle"], INDEX["right_ankle"]]
+    for k in range(20):
+        item = mix[k]
+        assert item.known.sum() > 8  # the square is about what can be seen
+        assert item.known[ankles].sum() <= 1
+        assert (item.present[ankles] == 0).any()
+
+
+def test_background_is_replaced_behind_the_person(tmp_path: Path) -> None:
+    image, mask = np.full((40, 60, 3), 200, np.uint8), np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:40] = 255
+    other = np.full((10, 7, 3), 10, np.uint8)
+    out = replace_background(np.random.default_rng(0), image, mask, other)
+    assert out.shape == image.shape
+    assert (out[15:25, 25:35] == 200).all()
+    assert (out[:4] == 10).all()
+
+    write_image(tmp_path / "a.png", 60, 40)
+    cv2.imwrite(str(tmp_path / "a_mask.png"), np.zeros_like(mask))  # nobody: all is replaced
+    for name in "12":
+        cv2.imwrite(str(tmp_path / f"b{name}.png"), other)
+    joints = np.random.default_rng(0).uniform(5, 35, (1, J, 2)).astype("f4")
+    full = np.ones((1, J), "f4")
+    s = Samples("x", (tmp_path / "a.png",), joints, full > 0, full, full,
+                masks=(tmp_path / "a_mask.png",))  # fmt: skip
+    plain = Mix([(s, 1.0)], 64, 0, 20)
+    mixed = Mix([(s, 1.0)], 64, 0, 20, [tmp_path / "b1.png"])
+    std = [np.std([m[k].image.std() for k in range(20)]) for m in (plain, mixed)]
+    assert std[1] > std[0]
+
+
+def test_nothing_labelled_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    write_image(tmp_path / "a_mask.png")
+    with pytest.raises(DataError, match="masked; name its teachers"):
+        Mix([(read("masked", tmp_path), 1.0)], 64, 0, 1)
+
+
+def test_data_check_counts_and_draws(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    _made(tmp_path)
+    (tmp_path / "p/images/2.jpg").write_bytes(b"x")
+    command = ["data", "check", "pseudo", str(tmp_path / "p"), "--every-picture", "--count", "9"]
+    for squares in ([], ["--squares"]):
+        assert cli.main([*command, *squares, "--out", str(tmp_path / "s.png")]) == 0
+    out = capsys.readouterr().out
+    assert "4 people" in out
+    assert "1 broken or missing among all pictures" in out
+    assert "images/2.jpg" in out
+    sheet = cv2.imread(str(tmp_path / "s.png"))
+    assert sheet.shape[1] == 8 * 240
+    assert cli.main([*command, "--out", str(tmp_path / "s.nothing")]) == 2
+    assert cli.main(["data", "check", "lsp", str(tmp_path)]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert sum(line.startswith("livepose data:") for line in errors) == 2
+
+
+def test_data_frames_writes_every_nth(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "S1/Seq1/imageSequence"
+    folder.mkdir(parents=True)
+    mjpg = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(folder / "video_0.avi"), mjpg, 25, (64, 48))
+    for k in range(12):
+        writer.write(np.full((48, 64, 3), 20 * k, np.uint8))
+    writer.release()
+    (folder / "video_1.avi").write_bytes(b"no video")
+    assert cli.main(["data", "frames", str(tmp_path), "--every", "5"]) == 0
+    assert sorted(p.name for p in (folder / "video_0").iterdir()) == [
+        "000000.jpg", "000005.jpg", "000010.jpg"]  # fmt: skip
+    assert cv2.imread(str(folder / "video_0/000005.jpg")).mean() == pytest.approx(100, abs=4)
+    assert "video_1.avi: not a readable video" in capsys.readouterr().err
+    assert cli.main(["data", "frames", str(tmp_path / "no")]) == 2

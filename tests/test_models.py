@@ -15,6 +15,7 @@ from livepose.cv import cv2
 from livepose.models import store
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.movenet import Conv, MoveNet
+from livepose.models.outputs import OUTPUTS, matching_losses
 from livepose.models.store import WeightsError, load_model, save_model
 
 J = skeleton.J
@@ -108,7 +109,7 @@ def test_half_precision_keeps_float32_outputs(net: MargiPose) -> None:
 
 
 def test_unknown_trunk_is_refused() -> None:
-    with pytest.raises(ValueError, match="known: lightning, thunder"):
+    with pytest.raises(ValueError, match="known: lightning, thunder, small"):
         Config("resnet")
     with pytest.raises(ValueError, match="multiples of 32"):
         Config(input_size=100)
@@ -135,6 +136,46 @@ def test_context_starts_silent_and_then_speaks() -> None:
         net.go_on_from(MargiPose(Config("thunder", 64)))
     with pytest.raises(ValueError, match="multiple of 4"):
         Config(context_layers=1, context_width=30)
+
+
+@pytest.mark.parametrize("stride", [4, 8, 16, 32])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_outputs_at_all_heatmap_sizes(output: str, stride: int) -> None:
+    net = MargiPose(Config("small", 128, heatmap_stride=stride, output=output)).eval()
+    with torch.no_grad():
+        out = net(torch.randn(2, 3, 128, 128))
+    assert out.xyz.shape == (2, J, 3)
+    assert out.xy.shape == (2, J, 128 // stride, 128 // stride)
+    assert out.zy.shape == (2, J, 16, 24)
+    for maps in (out.xy, out.zy, out.xz):
+        assert torch.allclose(maps.sum((-1, -2)), torch.ones(2, J), atol=1e-5)
+    if output == "heatmap":
+        assert torch.equal(out.xyz[..., :2], dsnt.argmax_decode(out.raw))
+
+
+def test_fully_connected_output_draws_its_maps_and_has_one_size() -> None:
+    net = MargiPose(Config("small", 128, heatmap_stride=8, output="fc")).eval()
+    with torch.no_grad():
+        out = net(torch.randn(2, 3, 128, 128))
+    assert torch.allclose(dsnt.dsnt(out.xy), out.xyz[..., :2].clamp(-1, 1), atol=0.05)
+    with pytest.raises(ValueError, match="16 x 16 only"):
+        net(torch.zeros(1, 3, 128, 160))
+
+
+def test_heatmap_matching_wants_gaussians() -> None:
+    at = torch.tensor([[1 / 16, -5 / 16]])  # the centre of a cell
+    wanted = dsnt.gaussian(at, (16, 16))
+    assert matching_losses(wanted / wanted.amax(), at, 1.0).item() == pytest.approx(0, abs=1e-6)
+    # A flat map misses all of the Gaussian: the sum of its squares, pi in the plane.
+    flat = matching_losses(torch.zeros(1, 16, 16), at, 1.0).item()
+    assert flat == pytest.approx(torch.pi, rel=0.05)
+
+
+def test_impossible_networks_are_refused() -> None:
+    for wrong, message in (({"output": "x"}, "dsnt, heatmap, fc"), ({"heatmap_stride": 2}, "4, 8"),
+                           ({"heatmap_stride": 32, "context_layers": 1}, "most 16")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            Config(**wrong)  # type: ignore[arg-type]
 
 
 def test_same_padding_of_tensorflow() -> None:
@@ -172,6 +213,9 @@ def test_start_keeps_the_teachers_heatmaps(shared: Path) -> None:
         own = net.logits(x).xy[:, :17]
         theirs = teacher.head["kpt_heatmap"](teacher.fpn(*teacher.trunk(x)))
     assert torch.allclose(own, 2 * theirs, atol=1e-3)
+    small = MargiPose(Config("small", 192, heatmap_stride=8))
+    small.start_from(teacher)
+    assert torch.equal(small.trunk.block_9.project.weight, teacher.trunk.block_9.project.weight)
 
 
 # --- weights on disk

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import IMAGE_SUFFIXES
-from livepose.models.movenet import WIDTHS, MoveNet
+from livepose.models.movenet import VARIANTS, MoveNet
 from livepose.models.store import WeightsError, load_model
 from livepose.skeleton import COCO_17, mirrored
 
@@ -138,7 +138,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         if args.teacher == "mediapipe":
             label = mediapipe_teacher()
-        elif args.teacher not in WIDTHS:
+        elif args.teacher not in VARIANTS:
             label = model_teacher(args.teacher)
         elif args.weights is None:
             print("livepose label: --weights FILE of the teacher is needed", file=sys.stderr)

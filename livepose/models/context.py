@@ -20,7 +20,6 @@ from livepose.models.movenet import Conv, upsample
 
 HEADS = 4
 FREQUENCIES = 4  # 1/2, 1, 2 and 4 periods across the picture
-_CELLS = 4  # cells of the fine map along the side of one coarse cell
 
 
 class Layer(nn.Module):
@@ -43,9 +42,11 @@ class Layer(nn.Module):
 class Context(nn.Module):
     """Coarse logits for J joints, and features for depth, from attention over the picture."""
 
-    def __init__(self, c16: int, joints: int, width: int, layers: int, features: int) -> None:
+    def __init__(
+        self, c16: int, c32: int, joints: int, width: int, layers: int, features: int
+    ) -> None:
         super().__init__()
-        self.lateral_32, self.lateral_16 = Conv(1280, width, 1), Conv(c16, width, 1)
+        self.lateral_32, self.lateral_16 = Conv(c32, width, 1), Conv(c16, width, 1)
         self.maps = Conv(2 * joints, width, 1)
         self.place = nn.Linear(4 * FREQUENCIES, width)
         self.layers = nn.Sequential(*(Layer(width) for _ in range(layers)))
@@ -56,14 +57,15 @@ class Context(nn.Module):
             nn.init.zeros_(last.bias)
 
     def forward(self, c16: Tensor, c32: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Trunk features at strides 16 and 32 and the fine logits (B, J, 4H, 4W).
+        """Trunk features at strides 16 and 32 and the fine logits (B, J, kH, kW), k = 1, 2 or 4.
 
         Returns:
             ``(coarse, features)``: logits (B, J, H, W) to add to the fine ones once they are
             upsampled, and (B, features, H, W).
         """
-        likely = F.avg_pool2d(dsnt.flat_softmax(logits), _CELLS) * _CELLS**2
-        strong = F.max_pool2d(logits, _CELLS).sigmoid()
+        k = logits.shape[-1] // c16.shape[-1]  # fine cells along the side of a coarse one
+        likely = F.avg_pool2d(dsnt.flat_softmax(logits), k) * k**2
+        strong = F.max_pool2d(logits, k).sigmoid()
         maps = torch.cat([likely, strong], 1).to(c16.dtype)
         y = upsample(self.lateral_32(c32)) + self.lateral_16(c16) + self.maps(maps)
         h, w = y.shape[-2:]

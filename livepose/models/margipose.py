@@ -32,6 +32,7 @@ from livepose import dsnt, skeleton
 from livepose.models import movenet
 from livepose.models.context import HEADS, Context
 from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
+from livepose.models.outputs import OUTPUTS, FullyConnected, as_logits, drawn
 
 DEPTH_FEATURES = 64
 
@@ -41,7 +42,8 @@ class Output(NamedTuple):
 
     xyz: (B, J, 3) normalised coordinates. confidence: (B, J) in 0..1, the probability that the
     joint is in the square and not hidden. xy: (B, J, H, W), zy: (B, J, H', D) and
-    xz: (B, J, D, W') probability maps, each with sum 1.
+    xz: (B, J, D, W') probability maps, each with sum 1. raw: (B, J, H, W), the xy maps as the
+    network puts them out.
     """
 
     xyz: Tensor
@@ -49,14 +51,17 @@ class Output(NamedTuple):
     xy: Tensor
     zy: Tensor
     xz: Tensor
+    raw: Tensor
 
 
 class Logits(NamedTuple):
-    """Maps before the softmax, shapes as in `Output`."""
+    """Maps before the softmax, shapes as in `Output`; with a fully connected output also what it
+    says: (B, J, 3), x, y and the log-odds of presence."""
 
     xy: Tensor
     zy: Tensor
     xz: Tensor
+    numbers: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,9 @@ class Config:
 
     peak_radius: cells about the peak of an xy map that x and y come from once the network is
     trained, 0 for the whole map (see `MargiPose.decode`). context_layers, context_width: of the
-    attention over the picture (`livepose.models.context`), 0 layers for none.
+    attention over the picture (`livepose.models.context`), 0 layers for none. heatmap_stride:
+    pixels of the input along the side of one cell of the xy maps. output: how coordinates come
+    from maps, a key of `livepose.models.outputs.OUTPUTS`.
     """
 
     trunk: str = "lightning"
@@ -74,11 +81,20 @@ class Config:
     peak_radius: int = 5
     context_layers: int = 0
     context_width: int = 128
+    heatmap_stride: int = 4
+    output: str = "dsnt"
 
     def __post_init__(self) -> None:
         if self.trunk not in movenet.WIDTHS:
             raise ValueError(f"unknown trunk {self.trunk!r}; known: {', '.join(movenet.WIDTHS)}")
         check_size(self.input_size, self.input_size)
+        if self.heatmap_stride not in movenet.PYRAMID:
+            known = ", ".join(map(str, movenet.PYRAMID))
+            raise ValueError(f"heatmap_stride must be one of {known}, got {self.heatmap_stride}")
+        if self.output not in OUTPUTS:
+            raise ValueError(f"unknown output {self.output!r}; known: {', '.join(OUTPUTS)}")
+        if self.context_layers and self.heatmap_stride > 16:
+            raise ValueError("context_layers need a heatmap_stride of at most 16")
         if self.peak_radius < 0:
             raise ValueError(f"peak_radius must not be negative, got {self.peak_radius}")
         if self.depth_cells < 2:
@@ -100,10 +116,10 @@ def check_size(height: int, width: int) -> None:
 class DepthHead(nn.Module):
     """zy and xz logits from trunk features and the xy logits (see the module's text)."""
 
-    def __init__(self, c8: int, c16: int, joints: int, cells: int) -> None:
+    def __init__(self, c8: int, c16: int, c32: int, joints: int, cells: int) -> None:
         super().__init__()
         n = DEPTH_FEATURES
-        self.lateral_32, self.lateral_16 = Conv(1280, n, 1), Conv(c16, n, 1)
+        self.lateral_32, self.lateral_16 = Conv(c32, n, 1), Conv(c16, n, 1)
         self.lateral_8 = Conv(c8, n, 1)
         self.mix = Conv(n, n, 3)
         self.zy, self.xz = (nn.Parameter(torch.randn(joints, n, cells) * 0.02) for _ in range(2))
@@ -114,7 +130,7 @@ class DepthHead(nn.Module):
         y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
         y = y if context is None else y + context
         y = F.relu(self.mix(F.relu(upsample(y) + self.lateral_8(c8)))).float()
-        logits = F.avg_pool2d(logits, 2)
+        logits = _resized(logits, y.shape[-1] / logits.shape[-1])
         # Which person, which column: attention says it, but depth does not train the attention.
         at = logits.detach()
         rows = torch.einsum("bjhw,bchw->bjhc", at.softmax(-1), y)
@@ -124,6 +140,13 @@ class DepthHead(nn.Module):
         return zy + logits.logsumexp(-1)[..., None], xz + logits.logsumexp(-2)[..., None, :]
 
 
+def _resized(maps: Tensor, scale: float) -> Tensor:
+    """Maps at another size: means of cells, or bilinear between them."""
+    if scale < 1:
+        return F.avg_pool2d(maps, round(1 / scale))
+    return upsample(maps, round(scale)) if scale > 1 else maps
+
+
 class MargiPose(nn.Module):
     """(B, 3, H, W) RGB in -1..1 -> `Output` for the joints of `livepose.skeleton.JOINTS`."""
 
@@ -131,12 +154,16 @@ class MargiPose(nn.Module):
         super().__init__()
         self.config = config
         widths = movenet.WIDTHS[config.trunk]
-        self.trunk, self.fpn = Trunk(widths), Pyramid(widths)
-        self.joints = Head(skeleton.J)
-        self.depth = DepthHead(widths[3], widths[4], skeleton.J, config.depth_cells)
+        self.trunk = Trunk(widths)
+        _, c8, c16, c32 = self.trunk.channels
+        self.fpn = Pyramid(self.trunk.channels, config.heatmap_stride)
+        cin, side = movenet.PYRAMID[config.heatmap_stride], config.input_size
+        self.joints = (FullyConnected(cin, skeleton.J, side // config.heatmap_stride)
+                       if config.output == "fc" else Head(skeleton.J, cin))  # fmt: skip
+        self.depth = DepthHead(c8, c16, c32, skeleton.J, config.depth_cells)
         self.context = None
         if config.context_layers:
-            self.context = Context(widths[4], skeleton.J, config.context_width,
+            self.context = Context(c16, c32, skeleton.J, config.context_width,
                                    config.context_layers, DEPTH_FEATURES)  # fmt: skip
         # The softmax does not see a constant added to a map: that degree of freedom, trained,
         # is the log-odds of the joint's presence.
@@ -154,12 +181,16 @@ class MargiPose(nn.Module):
         """
         check_size(*x.shape[-2:])
         c4, c8, c16, c32 = self.trunk(x)
-        xy = self.joints(self.fpn(c4, c8, c16, c32)).float()
-        context = None
+        y = self.fpn(c4, c8, c16, c32)
+        xy, numbers, context = self.joints(y).float(), None, None
+        if self.config.output == "fc":
+            numbers, xy = xy, drawn(xy[..., :2], y.shape[-1])
         if self.context is not None:
             coarse, context = self.context(c16, c32, xy)
-            xy = xy + upsample(coarse.float(), 4)
-        return Logits(xy, *self.depth(c8, c16, c32, xy, context))
+            xy = xy + _resized(coarse.float(), xy.shape[-1] / coarse.shape[-1])
+        likely = as_logits(xy, self.config.output)
+        zy, xz = self.depth(c8, c16, c32, likely, context)
+        return Logits(xy, zy, xz, numbers)
 
     def decode(self, logits: Logits) -> Output:
         """DSNT and confidence: needs float32, whatever autocast says.
@@ -167,15 +198,22 @@ class MargiPose(nn.Module):
         In training, x and y are the mean of the whole xy map, as in the paper; in evaluation,
         of the window about its peak (`dsnt.around_peak`): docs/training.md measures the difference.
         """
+        kind = self.config.output
         with torch.autocast(logits.xy.device.type, enabled=False):
-            xy, zy, xz = (dsnt.flat_softmax(maps.float()) for maps in logits)
+            raw = logits.xy.float()
+            xy = dsnt.flat_softmax(as_logits(raw, kind))
+            zy, xz = (dsnt.flat_softmax(maps.float()) for maps in (logits.zy, logits.xz))
             z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
-            radius = 0 if self.training else self.config.peak_radius
-            seen = dsnt.around_peak(xy, radius) if radius else xy
-            xyz = torch.cat([dsnt.dsnt(seen), z], -1)
-            height = (xy.detach() * logits.xy).sum((-2, -1))
+            height = (xy.detach() * raw).sum((-2, -1))
+            if logits.numbers is not None:
+                at, height = logits.numbers[..., :2], logits.numbers[..., 2]
+            elif kind == "heatmap":
+                at = dsnt.argmax_decode(raw)
+            else:
+                radius = 0 if self.training else self.config.peak_radius
+                at = dsnt.dsnt(dsnt.around_peak(xy, radius) if radius else xy)
             presence = self.presence_gain.float() * height + self.presence_bias.float()
-        return Output(xyz, presence.sigmoid(), xy, zy, xz)
+        return Output(torch.cat([at, z], -1), presence.sigmoid(), xy, zy, xz, raw)
 
     def go_on_from(self, trained: MargiPose) -> None:
         """Takes over a trained network, which may lack the context: that starts by saying nothing.
@@ -197,8 +235,15 @@ class MargiPose(nn.Module):
         map wants a sharper peak than the sigmoid that MoveNet was trained with: logits are scaled.
         """
         sharpness = 2.0
-        self.trunk.load_state_dict(teacher.trunk.state_dict())
+        own = self.trunk.state_dict()
+        known = teacher.trunk.state_dict()
+        self.trunk.load_state_dict({name: known[name] for name in own})
+        if self.config.trunk not in movenet.VARIANTS or self.config.heatmap_stride != 4:
+            return  # another pyramid starts afresh
         self.fpn.load_state_dict(teacher.fpn.state_dict())
+        if self.config.output != "dsnt":
+            return
+        assert isinstance(self.joints, Head)
         head = teacher.keypoint_head
         parents = {
             "neck": ("left_shoulder", "right_shoulder"), "pelvis": ("left_hip", "right_hip"),

@@ -16,16 +16,20 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-# Output channels of the stem and of blocks 0, 1-2, 3-5, 6-9, 10-12, 13-15, 16.
+# Output channels of the stem and of blocks 0, 1-2, 3-5, 6-9, 10-12, 13-15, 16, the head. "small"
+# is Lightning's up to block 10, an eighth of its weights; its stride 32 is averaged.
 WIDTHS: dict[str, tuple[int, ...]] = {
-    "lightning": (32, 16, 24, 32, 64, 96, 160, 320),
-    "thunder": (56, 32, 40, 56, 112, 168, 280, 560),
+    "lightning": (32, 16, 24, 32, 64, 96, 160, 320, 1280),
+    "thunder": (56, 32, 40, 56, 112, 168, 280, 560, 1280),
+    "small": (32, 16, 24, 32, 64, 96),
 }
+VARIANTS = ("lightning", "thunder")  # that MoveNet was published in
 _STAGES = ((1, 2), (3, 4, 5), (6, 7, 8, 9), (10, 11, 12), (13, 14, 15), (16,))
 _STRIDE_2 = {1, 3, 6, 13}
 STRIDE = 32  # the input's sides must be multiples of this
-HEATMAP_STRIDE = 4
-PYRAMID_CHANNELS = 24
+# Strides that the pyramid can end at, and its channels there.
+PYRAMID = {4: 24, 8: 24, 16: 32, 32: 64}
+HEATMAP_STRIDE = 4  # of MoveNet
 
 
 class Conv(nn.Conv2d):
@@ -83,30 +87,35 @@ class Separable(nn.Module):
 
 
 class Trunk(nn.Module):
-    """MobileNetV2 up to 1280 channels at stride 32.
+    """MobileNetV2: (B, 3, H, W) RGB in -1..1 -> features at strides 4, 8, 16 and 32.
 
-    (B, 3, H, W) RGB in -1..1 -> features at strides 4, 8, 16 and 32.
+    channels: of these features.
     """
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.stem = Conv(3, widths[0], 3, 2)
         self.block_0 = Block(widths[0], widths[1], 1, expansion=1)
-        cin = widths[1]
-        for blocks, cout in zip(_STAGES, widths[2:], strict=True):
+        cin, self.blocks = widths[1], 16 if len(widths) == 9 else 10
+        for blocks, cout in zip(_STAGES, widths[2:], strict=False):
             for b in blocks:
-                setattr(self, f"block_{b}", Block(cin, cout, 2 if b in _STRIDE_2 else 1))
-                cin = cout
-        self.head = Conv(cin, 1280, 1)
+                if b <= self.blocks:
+                    setattr(self, f"block_{b}", Block(cin, cout, 2 if b in _STRIDE_2 else 1))
+                    cin = cout
+        self.head = Conv(cin, widths[8], 1) if self.blocks == 16 else None
+        self.channels = (widths[2], widths[3], widths[4], widths[8] if self.head else cin)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = self.block_0(F.relu6(self.stem(x)))
         taps = []
-        for b in range(1, 17):
+        for b in range(1, self.blocks + 1):
             x = getattr(self, f"block_{b}")(x)
             if b in (2, 5, 9):
                 taps.append(x)
-        return taps[0], taps[1], taps[2], F.relu6(self.head(x))
+        return taps[0], taps[1], taps[2], self._last(x)
+
+    def _last(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2) if self.head is None else F.relu6(self.head(x))
 
 
 def upsample(x: Tensor, factor: int = 2) -> Tensor:
@@ -115,32 +124,32 @@ def upsample(x: Tensor, factor: int = 2) -> Tensor:
 
 
 class Pyramid(nn.Module):
-    """Feature pyramid from stride 32 down to stride 4, `PYRAMID_CHANNELS` channels."""
+    """Feature pyramid from stride 32 down to `stride`, with the channels of `PYRAMID`."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, channels: tuple[int, int, int, int], stride: int = 4) -> None:
         super().__init__()
-        self.lateral_32 = Conv(1280, 64, 1)
-        self.lateral_16 = Conv(widths[4], 64, 1)
-        self.lateral_8 = Conv(widths[3], 32, 1)
-        self.lateral_4 = Conv(widths[2], 24, 1)
-        self.smooth_16 = Separable(64, 32)
-        self.smooth_8 = Separable(32, 24)
-        self.smooth_4 = Separable(24, PYRAMID_CHANNELS)
+        self.lateral_32 = Conv(channels[3], 64, 1)
+        self.levels = [s for s in (16, 8, 4) if s >= stride]
+        cin = 64
+        for s, tap in zip(self.levels, channels[2::-1], strict=False):
+            setattr(self, f"lateral_{s}", Conv(tap, cin, 1))
+            setattr(self, f"smooth_{s}", Separable(cin, PYRAMID[s]))
+            cin = PYRAMID[s]
 
     def forward(self, c4: Tensor, c8: Tensor, c16: Tensor, c32: Tensor) -> Tensor:
         y = self.lateral_32(c32)
-        y = self.smooth_16(upsample(y) + self.lateral_16(c16))
-        y = self.smooth_8(upsample(y) + self.lateral_8(c8))
-        return self.smooth_4(upsample(y) + self.lateral_4(c4))
+        for s, tap in zip(self.levels, (c16, c8, c4), strict=False):
+            y = getattr(self, f"smooth_{s}")(upsample(y) + getattr(self, f"lateral_{s}")(tap))
+        return y
 
 
 class Head(nn.Module):
     """Separable convolution to 96 channels, then 1x1 to the outputs."""
 
-    def __init__(self, cout: int) -> None:
+    def __init__(self, cout: int, cin: int = PYRAMID[HEATMAP_STRIDE]) -> None:
         super().__init__()
-        self.depthwise = Conv(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, depthwise=True, bias=False)
-        self.pointwise = Conv(PYRAMID_CHANNELS, 96, 1)
+        self.depthwise = Conv(cin, cin, 3, depthwise=True, bias=False)
+        self.pointwise = Conv(cin, 96, 1)
         self.out = Conv(96, cout, 1)
 
     def forward(self, y: Tensor) -> Tensor:
@@ -161,7 +170,8 @@ class MoveNet(nn.Module):
         super().__init__()
         widths = WIDTHS[variant]
         self.input_size = {"lightning": 192, "thunder": 256}[variant]
-        self.trunk, self.fpn = Trunk(widths), Pyramid(widths)
+        self.trunk = Trunk(widths)
+        self.fpn = Pyramid(self.trunk.channels)
         self.head = nn.ModuleDict(
             {
                 "kpt_heatmap": Head(17),

@@ -127,7 +127,8 @@ class Run:
         with torch.autocast(self.device.type, PRECISIONS[c.precision],
                             enabled=c.precision != "float32"):  # fmt: skip
             out = self._forward(images)
-        parts = loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates, c.regulariser)
+        parts = loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates, c.regulariser,
+                           c.network.output)  # fmt: skip
         loss = total(parts)
         if not torch.isfinite(loss):
             raise FloatingPointError(

@@ -19,6 +19,7 @@ from livepose.data.samples import Samples
 from livepose.evaluate.metrics import LIMBS, pck
 from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
+from livepose.models.outputs import OUTPUTS
 from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
@@ -119,6 +120,17 @@ def test_losses_by_name(people: Samples, coordinates: str, regulariser: str) -> 
     parts = loss_parts(out, batch, coordinates=coordinates, regulariser=regulariser)
     assert torch.isfinite(total(parts))
     assert (parts["xy_reg"] > 0) == (regulariser != "none")
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_every_output_learns(people: Samples, tmp_path: Path, output: str) -> None:
+    network = Config("small", 64, heatmap_stride=8, output=output)
+    run = Run(replace(CONFIG, network=network, steps=30, rate=2e-3, trunk_rate=1.0), tmp_path)
+    batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
+    losses = [run._update(dict(batch)) for _ in range(30)]
+    name = "xy_match" if output == "heatmap" else "xy"
+    assert losses[-1][name] < 0.9 * losses[0][name]
+    assert ("xy_reg" in losses[0]) == (output == "dsnt")
 
 
 def test_board_shows_curves_and_squares(people: Samples, tmp_path: Path) -> None:

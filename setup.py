@@ -46,6 +46,7 @@ setup(
             "dsntnn>=0.5.3,<1",
             "h5py>=3.10",
             "hypothesis>=6.100",
+            "matplotlib>=3.8",
             "onnxruntime>=1.18",
             "onnxscript>=0.1",
             "pycocotools>=2.0.8",
@@ -55,7 +56,7 @@ setup(
         # Only for training and measuring: readers of HDF5 files, OKS AP, logs, rendered people.
         "data": ["h5py>=3.10"],
         "eval": ["pycocotools>=2.0.8"],
-        "train": ["tensorboard>=2.16"],
+        "train": ["matplotlib>=3.8", "tensorboard>=2.16"],
         "synth": ["anny>=0.6,<0.7", "moderngl>=5.11,<6"],
         "dev": ["mypy>=1.11", "ruff>=0.6"],
     },

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synth": ("render labelled people for training", "livepose.synth.command"),
     "data": ("look at a data set, prepare it", "livepose.data.command"),
     "label": ("label pictures with a teacher network", "livepose.data.label"),
+    "study": ("compare DSNT with heatmap matching and a full connection", "livepose.train.study"),
     "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
 }
 

@@ -215,6 +215,10 @@ def test_start_keeps_the_teachers_heatmaps(shared: Path) -> None:
     assert torch.allclose(own, 2 * theirs, atol=1e-3)
     small = MargiPose(Config("small", 192, heatmap_stride=8))
     small.start_from(teacher)
+    with pytest.raises(ValueError, match="cannot start from this"):
+        MargiPose(Config("thunder", 192)).start_from(teacher)
+    with pytest.raises(ValueError, match="no MoveNet 'small'; known: lightning, thunder"):
+        MoveNet.load("small", Path("movenet-small.safetensors"))
     assert torch.equal(small.trunk.block_9.project.weight, teacher.trunk.block_9.project.weight)
 
 

@@ -235,8 +235,9 @@ class MargiPose(nn.Module):
         map wants a sharper peak than the sigmoid that MoveNet was trained with: logits are scaled.
         """
         sharpness = 2.0
-        own = self.trunk.state_dict()
-        known = teacher.trunk.state_dict()
+        own, known = self.trunk.state_dict(), teacher.trunk.state_dict()
+        if any(name not in known or known[name].shape != own[name].shape for name in own):
+            raise ValueError(f"a {self.config.trunk} trunk cannot start from this MoveNet")
         self.trunk.load_state_dict({name: known[name] for name in own})
         if self.config.trunk not in movenet.VARIANTS or self.config.heatmap_stride != 4:
             return  # another pyramid starts afresh

@@ -191,7 +191,13 @@ class MoveNet(nn.Module):
 
     @classmethod
     def load(cls, variant: str, file: Path) -> MoveNet:
-        """The network with the tensors of ``movenet-VARIANT.safetensors``."""
+        """The network with the tensors of ``movenet-VARIANT.safetensors``.
+
+        Raises:
+            ValueError: MoveNet was not published in this variant.
+        """
+        if variant not in VARIANTS:
+            raise ValueError(f"no MoveNet {variant!r}; known: {', '.join(VARIANTS)}")
         state = {name: tensor.float() for name, tensor in load_file(file).items()}
         state["center_weight"] = state.pop("decode.center_weight")
         net = cls(variant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livepose.data.readers import read
@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a TOML file, or the name of one that livepose ships (base)")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument(
-        "--labels", type=Path, help="folder of pseudo-labels (default: DATA/labels)"
+        "--labels",
+        type=Path,
+        help="folder of what was made: pseudo-labels, rendered people (default: DATA/labels)",
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the run; goes on if it exists"
@@ -29,48 +31,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a configuration asks for: the mix with its shares, the validation split, backgrounds."""
+
+    parts: list[tuple[Samples, float]]
+    validation: Samples
+    backgrounds: tuple[Path, ...]
+
+
 def read_part(part: Part, data: Path, labels: Path) -> Samples:
     """The samples of one data set of the mix, cleaned and with depth as the part asks."""
-    samples = read(part.reader, data / part.root, part.split)
+    root = data / part.root
+    made = labels / part.root  # rendered people lie where pseudo-labels do
+    there = any(made.parent.glob(f"{made.name}*"))
+    samples = read(part.reader, made if there else root, part.split)
     if part.teachers:
         files = [labels / name for name in part.teachers]
         samples = with_teachers(samples, files, part.trust)
     return with_depth(samples, labels / part.depth) if part.depth else samples
 
 
+def read_data(config: TrainConfig, data: Path, labels: Path | None) -> TrainingData:
+    """Reads all that a configuration names.
+
+    Raises:
+        DataError: something is missing or broken.
+    """
+    labels = labels or data / "labels"
+    backgrounds = read("empty", data / config.backgrounds).images if config.backgrounds else ()
+    return TrainingData(
+        [(read_part(part, data, labels), part.share) for part in config.data],
+        read_part(config.validation, data, labels), backgrounds,
+    )  # fmt: skip
+
+
+def find_config(name: str, data: Path) -> TrainConfig:
+    """The configuration in a file, or of a shipped name; its start is looked up in `data`."""
+    file = Path(name)
+    config = read_config(file if file.exists() else CONFIGS / f"{name}.toml")
+    start = data / config.start_from
+    return replace(config, start_from=str(start)) if start.is_file() else config
+
+
 def main(args: argparse.Namespace) -> int:
     try:
-        file = Path(args.config)
-        config: TrainConfig = read_config(
-            file if file.exists() else CONFIGS / f"{args.config}.toml"
-        )
+        config = find_config(args.config, args.data)
         if args.steps:
             config = replace(config, steps=args.steps)
-        if (args.data / config.start_from).is_file():
-            config = replace(config, start_from=str(args.data / config.start_from))
-        labels = args.labels or args.data / "labels"
-        parts = [(read_part(part, args.data, labels), part.share) for part in config.data]
-        val = read_part(config.validation, args.data, labels)
-        backgrounds = (
-            read("empty", args.data / config.backgrounds).images if (config.backgrounds) else ()
-        )
+        data = read_data(config, args.data, args.labels)
         from livepose.train.loop import Run
 
         run = Run(config, args.out, args.device)
         went_on = run.resume()
-    except (DataError, ValueError, OSError, WeightsError) as error:
+        if run.rank == 0:
+            for samples, share in data.parts:
+                print(f"{samples.name}: {len(samples)} pictures, share {share}")
+            begin = "going on at" if went_on else "from"
+            print(f"{begin} step {run.step} of {config.steps}", flush=True)
+        best = run.train(data.parts, data.validation, data.backgrounds)
+    except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose train: {error}", file=sys.stderr)
         return 2
-    if run.rank:
-        run.train(parts, val, backgrounds)
-        return 0
-    for samples, share in parts:
-        print(f"{samples.name}: {len(samples)} pictures, share {share}")
-    print(f"{'going on at' if went_on else 'from'} step {run.step} of {config.steps}", flush=True)
-    try:
-        best = run.train(parts, val, backgrounds)
-    except (DataError, FloatingPointError, OSError) as error:
-        print(f"livepose train: {error}", file=sys.stderr)
-        return 2
-    print(f"best AUC on the validation split: {best:.4f}; weights in {args.out / 'best.pt'}")
+    if run.rank == 0:
+        print(f"best AUC on the validation split: {best:.4f}; weights in {args.out / 'best.pt'}")
     return 0

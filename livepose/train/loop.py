@@ -65,7 +65,7 @@ class Run:
         self.net = MargiPose(config.network)
         start = Path(config.start_from)
         if start.name.startswith("movenet-"):
-            self.net.start_from(MoveNet.load(config.network.trunk, start))
+            self.net.start_from(MoveNet.load(start.stem.removeprefix("movenet-"), start))
         elif config.start_from:
             self.net.go_on_from(load_model(config.start_from)[0])
         # The first blocks work at high resolution: half of the time of a step, and general enough.

@@ -12,7 +12,7 @@ import torch
 
 from livepose.data.readers import READERS
 from livepose.models.margipose import Config, MargiPose
-from livepose.models.store import WeightsError, find, read_card, save_model
+from livepose.models.store import Card, WeightsError, find, read_card, save_model
 
 TRUNK_LICENCE = "MoveNet by Google: Apache-2.0"
 
@@ -25,16 +25,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def pack(run: Path, out: Path, command: str) -> Card:
+    """Writes the best weights of a run and their card.
+
+    Raises:
+        WeightsError: the weights that the run started from are gone.
+        OSError, ValueError: `run` is not the folder of a training run.
+    """
+    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+    weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    start = Path(state["config"]["start_from"])
+    # A stage before this one: its training counts too.
+    staged = start.name and not start.name.startswith("movenet-")
+    first = dict(read_card(find(str(start))).training) if staged else None
+    config = state["config"]
+    net = MargiPose(Config(**config["network"]))
+    net.load_state_dict(weights)
+    config["start_from"] = start.name  # not where it lay on this machine
+    chosen = max(log, key=lambda row: row["auc"])
+    readers = sorted({part["reader"] for part in config["data"]})
+    training = {
+        "command": command, "config": config, "seed": config["seed"],
+        "steps": chosen["step"], "squares": chosen["step"] * config["batch"],
+        "hours": round(state.get("seconds", 0) / 3600, 2), "machine": platform.machine(),
+        "torch": torch.__version__,
+        "data": {**{name: READERS[name].licence for name in readers}, "trunk": TRUNK_LICENCE},
+    }  # fmt: skip
+    if first:
+        training["first"] = first
+    measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
+    return save_model(out, net, training, measured)
+
+
 def main(args: argparse.Namespace) -> int:
-    best, state_file = args.run / "best.pt", args.run / "state.pt"
     try:
-        state = torch.load(state_file, map_location="cpu", weights_only=True)
-        weights = torch.load(best, map_location="cpu", weights_only=True)
-        log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
-        start = Path(state["config"]["start_from"])
-        # A stage before this one: its training counts too.
-        staged = start.name and not start.name.startswith("movenet-")
-        first = dict(read_card(find(str(start))).training) if staged else None
+        card = pack(args.run, args.out, args.command)
     except WeightsError as error:
         print(f"livepose pack: what {args.run} started from: {error}", file=sys.stderr)
         return 2
@@ -44,23 +70,6 @@ def main(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    config = state["config"]
-    net = MargiPose(Config(**config["network"]))
-    net.load_state_dict(weights)
-    config["start_from"] = start.name  # not where it lay on this machine
-    chosen = max(log, key=lambda row: row["auc"])
-    readers = sorted({part["reader"] for part in config["data"]})
-    training = {
-        "command": args.command, "config": config, "seed": config["seed"],
-        "steps": chosen["step"],
-        "squares": chosen["step"] * config["batch"],
-        "hours": round(state.get("seconds", 0) / 3600, 2), "machine": platform.machine(),
-        "torch": torch.__version__,
-        "data": {**{name: READERS[name].licence for name in readers}, "trunk": TRUNK_LICENCE},
-    }  # fmt: skip
-    if first:
-        training["first"] = first
-    card = save_model(args.out, net, training, {"validation_pck": chosen["pck"]})
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, validation PCK {chosen['pck']:.4f} "
-          f"({card.name})")  # fmt: skip
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, "
+          f"validation PCK {card.measured['validation_pck']:.4f}")  # fmt: skip
     return 0

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("look at a data set, prepare it", "livepose.data.command"),
     "label": ("label pictures with a teacher network", "livepose.data.label"),
     "study": ("compare DSNT with heatmap matching and a full connection", "livepose.train.study"),
+    "calibrate": ("make a model's confidence a probability", "livepose.evaluate.calibration"),
     "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
 }
 

@@ -17,6 +17,7 @@ from livepose.data.readers import READERS, read
 from livepose.data.samples import DataError, Samples
 from livepose.data.teachers import points_of
 from livepose.engine.device import PRECISIONS, DeviceError, choose
+from livepose.evaluate.calibration import judged, reliability
 from livepose.evaluate.coco import CocoError, oks_ap
 from livepose.evaluate.gallery import write_gallery
 from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
@@ -68,6 +69,7 @@ def main(args: argparse.Namespace) -> int:
             points, confidence = predict(net, samples, args.size, flip=args.flip, crops=args.crops)
             about |= own
         figures = about | measure(samples, points)
+        figures["reliability"] = reliability(*judged(samples, points, confidence))
         if args.ap:
             figures["oks_ap"] = oks_ap(samples, points, confidence)
     except (CocoError, DataError, DeviceError, ValueError, WeightsError) as error:
@@ -145,6 +147,7 @@ def _print(figures: dict[str, Any]) -> None:
         if name in figures and (f := figures[name])["joints"]:
             print(f"{name}: MPJPE {f['mpjpe']:.1f} mm, PA-MPJPE {f['pa_mpjpe']:.1f} mm, "
                   f"PCK@150mm {100 * f['pck']:.1f} %, AUC {100 * f['auc']:.1f} %")  # fmt: skip
+    print(f"confidence: expected calibration error {figures['reliability']['ece']:.3f}")
     if "oks_ap" in figures:
         print("OKS", ", ".join(f"{k} {100 * v:.1f}" for k, v in figures["oks_ap"].items()))
     if "forward_ms" in figures:

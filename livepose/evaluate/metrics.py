@@ -41,7 +41,6 @@ class Score:
 
 def _score(error: np.ndarray, counts: np.ndarray, joints: tuple[str, ...], at: float) -> Score:
     """error: (N, K) in units of the reference length."""
-    error = np.nan_to_num(error, nan=np.inf)
     right, total = (error <= at) & counts, counts.sum(0)
     number = max(1, total.sum())
     auc = np.mean([((error <= t) & counts).sum() for t in _THRESHOLDS]) / number
@@ -50,20 +49,41 @@ def _score(error: np.ndarray, counts: np.ndarray, joints: tuple[str, ...], at: f
     return Score(float(right.sum() / number), float(auc), per_joint, len(error))
 
 
-def pck(
-    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.2
-) -> Score:
-    """Percentage of correct keypoints: within `at` times the torso of the label.
+def errors_in_torsos(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (N, K) in torsos (left shoulder to right hip), inf where missing, and what counts.
 
-    The torso is the distance from left shoulder to right hip; pictures without it do not count.
+    Pictures without torso do not count.
 
     Args:
         predicted: (N, J, 2) pixels of the pictures.
     """
-    a, b = skeleton.indices(["left_shoulder", "right_hip"])
-    torso = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    return _errors(predicted, samples, joints, ("left_shoulder", "right_hip"))
+
+
+def _errors(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...], unit: tuple[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (N, K) in lengths between two labelled joints, and which count."""
+    (a, b), i = skeleton.indices(unit), skeleton.indices(joints)
+    length = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
     usable = samples.known[:, a] & samples.known[:, b]
-    return _relative(predicted, samples, joints, at, torso, usable)
+    with np.errstate(all="ignore"):
+        relative = np.nan_to_num(error / length[:, None], nan=np.inf)
+    return relative, samples.known[:, i] & usable[:, None]
+
+
+def pck(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.2
+) -> Score:
+    """Percentage of correct keypoints: within `at` times the torso (`errors_in_torsos`).
+
+    Args:
+        predicted: (N, J, 2) pixels of the pictures.
+    """
+    return _score(*errors_in_torsos(predicted, samples, joints), joints, at)
 
 
 def pckh(
@@ -74,21 +94,7 @@ def pckh(
     Its AUC is the mean over thresholds 0.025 ... 0.5 of that length. (MPII's own length is 0.6
     times the diagonal of a head box, which other data sets do not have.)
     """
-    a, b = skeleton.indices(["head_top", "neck"])
-    head = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
-    usable = samples.known[:, a] & samples.known[:, b]
-    return _relative(predicted, samples, joints, at, head, usable)
-
-
-def _relative(
-    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...], at: float,
-    length: np.ndarray, usable: np.ndarray,
-) -> Score:  # fmt: skip
-    i = skeleton.indices(joints)
-    error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
-    counts = samples.known[:, i] & usable[:, None]
-    with np.errstate(all="ignore"):
-        return _score(error / length[:, None], counts, joints, at)
+    return _score(*_errors(predicted, samples, joints, ("head_top", "neck")), joints, at)
 
 
 # --------------------------------------------------------------------------- 3D

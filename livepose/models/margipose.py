@@ -72,7 +72,8 @@ class Config:
     trained, 0 for the whole map (see `MargiPose.decode`). context_layers, context_width: of the
     attention over the picture (`livepose.models.context`), 0 layers for none. heatmap_stride:
     pixels of the input along the side of one cell of the xy maps. output: how coordinates come
-    from maps, a key of `livepose.models.outputs.OUTPUTS`.
+    from maps, a key of `livepose.models.outputs.OUTPUTS`. lean_depth: depth from the features of
+    the attention alone.
     """
 
     trunk: str = "lightning"
@@ -83,6 +84,7 @@ class Config:
     context_width: int = 128
     heatmap_stride: int = 4
     output: str = "dsnt"
+    lean_depth: bool = False
 
     def __post_init__(self) -> None:
         if self.trunk not in movenet.WIDTHS:
@@ -95,6 +97,8 @@ class Config:
             raise ValueError(f"unknown output {self.output!r}; known: {', '.join(OUTPUTS)}")
         if self.context_layers and self.heatmap_stride > 16:
             raise ValueError("context_layers need a heatmap_stride of at most 16")
+        if self.lean_depth and not self.context_layers:
+            raise ValueError("lean_depth needs context_layers")
         if self.peak_radius < 0:
             raise ValueError(f"peak_radius must not be negative, got {self.peak_radius}")
         if self.depth_cells < 2:
@@ -114,22 +118,30 @@ def check_size(height: int, width: int) -> None:
 
 
 class DepthHead(nn.Module):
-    """zy and xz logits from trunk features and the xy logits (see the module's text)."""
+    """zy and xz logits from trunk features and the xy logits (see the module's text).
 
-    def __init__(self, c8: int, c16: int, c32: int, joints: int, cells: int) -> None:
+    lean: from the features of the attention alone, which it then must get.
+    """
+
+    def __init__(self, c8: int, c16: int, c32: int, joints: int, cells: int, lean: bool) -> None:
         super().__init__()
-        n = DEPTH_FEATURES
-        self.lateral_32, self.lateral_16 = Conv(c32, n, 1), Conv(c16, n, 1)
-        self.lateral_8 = Conv(c8, n, 1)
-        self.mix = Conv(n, n, 3)
+        n, self.lean = DEPTH_FEATURES, lean
+        if not lean:
+            self.lateral_32, self.lateral_16 = Conv(c32, n, 1), Conv(c16, n, 1)
+            self.lateral_8 = Conv(c8, n, 1)
+            self.mix = Conv(n, n, 3)
         self.zy, self.xz = (nn.Parameter(torch.randn(joints, n, cells) * 0.02) for _ in range(2))
 
     def forward(
         self, c8: Tensor, c16: Tensor, c32: Tensor, logits: Tensor, context: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
-        y = y if context is None else y + context
-        y = F.relu(self.mix(F.relu(upsample(y) + self.lateral_8(c8)))).float()
+        if self.lean:
+            assert context is not None
+            y = F.relu(upsample(context)).float()
+        else:
+            y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
+            y = y if context is None else y + context
+            y = F.relu(self.mix(F.relu(upsample(y) + self.lateral_8(c8)))).float()
         logits = _resized(logits, y.shape[-1] / logits.shape[-1])
         # Which person, which column: attention says it, but depth does not train the attention.
         at = logits.detach()
@@ -160,7 +172,7 @@ class MargiPose(nn.Module):
         cin, side = movenet.PYRAMID[config.heatmap_stride], config.input_size
         self.joints = (FullyConnected(cin, skeleton.J, side // config.heatmap_stride)
                        if config.output == "fc" else Head(skeleton.J, cin))  # fmt: skip
-        self.depth = DepthHead(c8, c16, c32, skeleton.J, config.depth_cells)
+        self.depth = DepthHead(c8, c16, c32, skeleton.J, config.depth_cells, config.lean_depth)
         self.context = None
         if config.context_layers:
             self.context = Context(c16, c32, skeleton.J, config.context_width,

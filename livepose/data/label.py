@@ -36,7 +36,7 @@ Row = dict[str, np.ndarray]
 Teacher = Callable[[np.ndarray], Row]
 
 
-def movenet_teacher(variant: str, weights: Path) -> Teacher:
+def movenet_teacher(variant: str, weights: Path, plain: bool = False) -> Teacher:
     """A function from a BGR picture to its row, by MoveNet `variant` (``thunder``)."""
     net = MoveNet.load(variant, weights)
 
@@ -44,10 +44,10 @@ def movenet_teacher(variant: str, weights: Path) -> Teacher:
         xy, score = net(pair)
         return (2 * xy + 1) / net.input_size - 1, score
 
-    return _with_mirror_image(points, net.input_size)
+    return _labeller(points, net.input_size, plain)
 
 
-def model_teacher(name: str) -> Teacher:
+def model_teacher(name: str, plain: bool = False) -> Teacher:
     """A function from a BGR picture to its row, by a model of livepose (self-training)."""
     net, card = load_model(name)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -57,22 +57,27 @@ def model_teacher(name: str) -> Teacher:
         out = net(pair)
         return out.xyz[:, :coco, :2], out.confidence[:, :coco]
 
-    return _with_mirror_image(points, card.config.input_size)
+    return _labeller(points, card.config.input_size, plain)
 
 
-def _with_mirror_image(
-    points: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], size: int
+def _labeller(
+    points: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], size: int, plain: bool
 ) -> Teacher:
-    """A teacher from a network's ``(xy, score)``, xy in -1..1: picture and mirror image."""
+    """A teacher from a network's ``(xy, score)``, xy in -1..1.
+
+    plain: of the picture alone, in float32, as the network is used by others; disagreement is 0.
+    """
 
     @torch.inference_mode()
     def label(image: np.ndarray) -> Row:
         square = whole(image.shape[1], image.shape[0])
         resized = cut(image, square, size)
-        with torch.autocast("cpu", torch.bfloat16):  # twice as fast, same labels within a pixel
-            xy, score = (t.float().numpy() for t in points(to_input([resized, resized[:, ::-1]])))
-        back = xy[1, _COCO_FLIP] * np.array([-1, 1], "f4")
-        score = (score[0] + score[1, _COCO_FLIP]) / 2
+        views = [resized] if plain else [resized, resized[:, ::-1]]
+        # Half precision is twice as fast, and gives the same labels within a pixel.
+        with torch.autocast("cpu", torch.bfloat16, enabled=not plain):
+            xy, score = (t.float().numpy() for t in points(to_input(views)))
+        back = xy[0] if plain else xy[1, _COCO_FLIP] * np.array([-1, 1], "f4")
+        score = score[0] if plain else (score[0] + score[1, _COCO_FLIP]) / 2
         disagreement = np.linalg.norm(xy[0] - back, axis=-1) / 2
         mean = square.to_picture((xy[0] + back) / 2)
         return {"keypoints": np.column_stack([mean, score, disagreement]).astype("f4")}
@@ -128,6 +133,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="thunder, lightning, mediapipe, or a model of livepose (name or .safetensors)",
     )  # fmt: skip
     parser.add_argument("--weights", type=Path, help="movenet-*.safetensors, for MoveNet's")
+    parser.add_argument(
+        "--plain", action="store_true",
+        help="without the mirror image, in float32: to measure the teacher by `livepose eval`",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help=".npz to write")
     parser.add_argument(
         "--skip-lsp-test", action="store_true", help="leave out im1001-im2000 (never for training)"
@@ -139,18 +148,22 @@ def main(args: argparse.Namespace) -> int:
         if args.teacher == "mediapipe":
             label = mediapipe_teacher()
         elif args.teacher not in VARIANTS:
-            label = model_teacher(args.teacher)
+            label = model_teacher(args.teacher, args.plain)
         elif args.weights is None:
             print("livepose label: --weights FILE of the teacher is needed", file=sys.stderr)
             return 2
         else:
-            label = movenet_teacher(args.teacher, args.weights)
-    except WeightsError as error:
+            label = movenet_teacher(args.teacher, args.weights, args.plain)
+    except (OSError, ValueError, WeightsError) as error:
         print(f"livepose label: {error}", file=sys.stderr)
         return 2
     skip = {f"im{i:04d}.jpg" for i in range(1001, 2001)} if args.skip_lsp_test else set()
     torch.set_flush_denormal(True)
-    columns = label_folder(args.images, label, skip)
+    try:
+        columns = label_folder(args.images, label, skip)
+    except OSError as error:
+        print(f"livepose label: {error}", file=sys.stderr)
+        return 2
     args.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(args.out, **columns)  # type: ignore[arg-type]
     print(f"{args.out}: {len(columns['image'])} images by {args.teacher}")

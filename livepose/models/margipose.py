@@ -137,7 +137,7 @@ class DepthHead(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         if self.lean:
             assert context is not None
-            y = F.relu(upsample(context)).float()
+            y = upsample(context).float()
         else:
             y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
             y = y if context is None else y + context

@@ -1,0 +1,84 @@
+"""Labels by teachers: what is written, and that a picture and its mirror image agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livepose import cli
+from livepose.cv import cv2
+from livepose.data.readers import read
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import save_model
+from livepose.skeleton import COCO_17, INDEX, mirrored
+from tests.data.test_data import write_image
+
+FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> str:
+    torch.manual_seed(0)
+    net = MargiPose(Config("small", 64, heatmap_stride=8))
+    save_model(tmp_path / "tiny.safetensors", net, {}, {})
+    return str(tmp_path / "tiny.safetensors")
+
+
+def label(folder: Path, out: Path, *options: str) -> dict[str, np.ndarray]:
+    assert cli.main(["label", str(folder), "--out", str(out), *options]) == 0
+    with np.load(out) as data:
+        return dict(data)
+
+
+def test_a_model_labels_a_folder(tmp_path: Path, teacher: str, capsys) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "images"
+    for name in ("a", "b"):
+        write_image(folder / f"{name}.jpg", 90, 120)
+    (folder / "broken.jpg").write_bytes(b"x")
+    labels = label(folder, tmp_path / "out/l.npz", "--teacher", teacher)
+    assert "broken.jpg: not a readable picture, skipped" in capsys.readouterr().err
+    assert labels["image"].tolist() == ["a.jpg", "b.jpg"]
+    assert labels["keypoints"].shape == (2, 17, 4)
+    assert (labels["keypoints"][..., 3] > 0).any()
+
+    for name in ("a", "b"):  # the mean with the mirror image does not depend on which is which
+        file = folder / f"{name}.jpg"
+        cv2.imwrite(str(file.with_suffix(".png")), cv2.imread(str(file))[:, ::-1])
+        file.unlink()
+    (folder / "broken.jpg").unlink()
+    other = label(folder, tmp_path / "m.npz", "--teacher", teacher)["keypoints"][:, FLIP]
+    other[..., 0] = 89 - other[..., 0]
+    assert np.allclose(other[..., :3], labels["keypoints"][..., :3], atol=2)
+
+    plain = label(folder, tmp_path / "p.npz", "--teacher", teacher, "--plain")["keypoints"]
+    assert (plain[..., 3] == 0).all()
+    assert not np.allclose(plain[..., :2], other[:, FLIP, :2], atol=0.5)
+
+
+def test_movenet_labels_people(shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in (1, 2, 1001):
+        name = f"im{i:04d}.jpg"
+        (folder / name).write_bytes((shared / "data/lsp_dataset/images" / name).read_bytes())
+    weights = shared / "pretrained/movenet-lightning.safetensors"
+    labels = label(folder, tmp_path / "l.npz", "--teacher", "lightning", "--weights", str(weights),
+                   "--skip-lsp-test")  # fmt: skip
+    assert labels["image"].tolist() == ["im0001.jpg", "im0002.jpg"]  # never the test half
+    truth = read("lsp", shared / "data/lsp_dataset").take(np.arange(2)).joints
+    error = np.linalg.norm(labels["keypoints"][:, 5:, :2] - truth[:, INDEX["left_shoulder"] : 17],
+                           axis=-1)  # fmt: skip
+    assert np.median(error) < 10  # pixels, of people about 130 tall
+
+
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    out = ["--out", str(tmp_path / "l.npz")]
+    gone = ["--teacher", "thunder", "--weights", str(tmp_path / "no.safetensors")]
+    for wrong in (["--teacher", "thunder"], ["--teacher", "nonsense"], gone):
+        assert cli.main(["label", str(tmp_path), *wrong, *out]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert cli.main(["label", str(tmp_path / "no"), "--teacher", "base", *out]) == 2
+    assert not (tmp_path / "l.npz").exists()

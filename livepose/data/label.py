@@ -106,8 +106,9 @@ def mediapipe_teacher() -> Teacher:
 
 
 def _pictures(folder: Path, skip: set[str]) -> Iterator[tuple[Path, np.ndarray]]:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    for file in tqdm([f for f in files if f.name not in skip], unit="images"):
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    files = [f for f in files if f.name not in skip and not f.stem.endswith("_mask")]
+    for file in tqdm(files, unit="images"):
         image = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if image is None:
             print(f"{file}: not a readable picture, skipped", file=sys.stderr)
@@ -127,7 +128,7 @@ def label_folder(folder: Path, label: Teacher, skip: set[str]) -> Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", type=Path, help="folder of pictures")
+    parser.add_argument("images", type=Path, help="folder of pictures, those in it included")
     parser.add_argument(
         "--teacher", required=True,
         help="thunder, lightning, mediapipe, or a model of livepose (name or .safetensors)",

@@ -89,12 +89,15 @@ def with_xyz(samples: Samples, xyz: np.ndarray, camera: np.ndarray) -> Samples:
                    depth=depth.astype("f4"))  # fmt: skip
 
 
-def torso(samples: Samples) -> np.ndarray:
-    """(N,) left shoulder to right hip in pixels, at least a tenth of the extent of the joints."""
+def torso(joints: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(..., J, 2), (..., J) -> left shoulder to right hip in pixels (...).
+
+    At least a tenth of the extent of the known joints, twice that without the two; NaN without any.
+    """
     a, b = INDEX["left_shoulder"], INDEX["right_hip"]
-    length = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
-    both = samples.known[:, a] & samples.known[:, b]
-    low, high = extent(samples.joints, samples.known)
+    length = np.linalg.norm(joints[..., a, :] - joints[..., b, :], axis=-1)
+    both = known[..., a] & known[..., b]
+    low, high = extent(joints, known)
     floor = 0.1 * (high - low).max(-1)
     return np.where(both, np.maximum(length, floor), 2 * floor)
 

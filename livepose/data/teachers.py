@@ -5,6 +5,7 @@ The files are those of `livepose label`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,10 @@ def with_teachers(samples: Samples, files: Sequence[Path], trust: float = 1.5) -
     points = np.stack([samples.joints, *(v[0] for v in voices)])
     sure = np.stack([samples.known, *(v[1] for v in voices)]) & ~np.isnan(points[..., 0])
     weight = sure * np.array([trust, *(1.0 for _ in voices)])[:, None, None]
-    near = np.linalg.norm(points[:, None] - points[None], axis=-1) < _SAME * torso(samples)[:, None]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nobody says anything of a picture
+        unit = np.nanmedian(torso(np.nan_to_num(points), sure), 0)
+    near = np.linalg.norm(points[:, None] - points[None], axis=-1) < _SAME * unit[:, None]
     support = np.where(sure, (near * weight[None]).sum(1), 0)
     best = support.argmax(0)[None]
     together = np.take_along_axis(near, best[:, None], 0)[0] & sure
@@ -158,7 +162,10 @@ def with_depth(samples: Samples, file: Path) -> Samples:
     a, b = (p - p[:, [INDEX["pelvis"]]] for p in (flat, world[..., :2]))
     with np.errstate(all="ignore"):
         scale = (a * b).sum((1, 2)) / (b * b).sum((1, 2))
-        error = np.linalg.norm(flat - samples.joints, axis=-1) / torso(samples)[:, None]
+        error = (
+            np.linalg.norm(flat - samples.joints, axis=-1)
+            / torso(samples.joints, samples.known)[:, None]
+        )
         agrees = samples.known & (error < 0.3)
         judged = samples.known & ~np.isnan(error)
         trust = (agrees.sum(1) >= 0.75 * judged.sum(1)) & (judged.sum(1) >= 6) & (scale > 0)

@@ -32,7 +32,7 @@ def write_gallery(
     """
     i = skeleton.indices(LIMBS)
     error = np.linalg.norm(points[:, i, :2] - samples.joints[:, i], axis=-1)
-    error = np.nan_to_num(error / torso(samples)[:, None], nan=9)
+    error = np.nan_to_num(error / torso(samples.joints, samples.known)[:, None], nan=9)
     counts = samples.known[:, i]
     wrong = ((error > 0.2) & counts).sum(1)
     mean = np.where(counts, np.minimum(error, 3), 0).sum(1) / np.maximum(1, counts.sum(1))

@@ -199,6 +199,19 @@ def test_teachers_vote_with_the_human(tmp_path: Path, lsp: Path) -> None:
     assert careful.known[0, nose]
 
 
+def test_teachers_alone_label_what_has_no_labels(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.jpg")
+        write_image(tmp_path / f"{name}_mask.png")
+    keypoints = np.random.default_rng(0).uniform(10, 60, (1, 17, 4)).astype("f4")
+    keypoints[..., 2:] = 0.9, 0.0
+    np.savez(tmp_path / "t.npz", image=np.array(["a.jpg"]), keypoints=keypoints)
+    out = teachers.with_teachers(read("masked", tmp_path), [tmp_path / "t.npz"])
+    assert out.known[0, :17].all()
+    assert np.allclose(out.joints[0, :17], keypoints[0, :, :2])
+    assert not out.known[1].any()
+
+
 def test_mediapipe_votes_too(tmp_path: Path, lsp: Path) -> None:
     s = read("lsp", lsp, "train").take(np.arange(1))
     s.known[0, INDEX["left_elbow"]] = False

@@ -60,6 +60,12 @@ LAYOUTS: dict[str, tuple[str | None, ...]] = {
     "livepose": JOINTS,
 }
 
+# The joints that PCK is counted over.
+LIMBS = (
+    "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
+    "left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder",
+)  # fmt: skip
+
 # Bones to draw: (from, to), from the trunk outwards.
 BONES: tuple[tuple[str, str], ...] = (
     ("pelvis", "spine"), ("spine", "neck"), ("neck", "head"), ("head", "head_top"),

@@ -15,8 +15,9 @@ from livepose.data.mix import Mix
 from livepose.data.readers import READERS, read
 from livepose.data.readers.true3d import MPI_CAMERAS
 from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples, boxes
+from livepose.data.teachers import with_teachers
 from livepose.drawing import draw_skeleton, fit, sheet
-from livepose.skeleton import INDEX
+from livepose.skeleton import INDEX, LIMBS, indices
 
 _TILE = 240
 
@@ -27,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("dataset", choices=sorted(READERS))
     check.add_argument("root", type=Path, help="folder of the data set")
     check.add_argument("--split", default="train")
+    check.add_argument("--teachers", type=Path, nargs="+", default=[], metavar="NPZ",
+                       help="labels that vote with the human's")  # fmt: skip
+    check.add_argument("--trust", type=float, default=1.5, help="votes of the human label")
     check.add_argument("--out", type=Path, help="contact sheet to write (.png, .jpg)")
     check.add_argument("--count", type=int, default=40, help="pictures on the sheet")
     check.add_argument("--squares", action="store_true", help="as training sees them, augmented")
@@ -52,6 +56,8 @@ def main(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     samples = read(args.dataset, args.root, args.split)
     print(f"{samples.name} {args.split}: {len(samples)} people")
+    if args.teachers:
+        samples = _voted(samples, args.teachers, args.trust)
     broken = _broken(samples, all_of_them=args.every_picture)
     for path in broken[:20]:
         print(f"  not a readable picture: {path}")
@@ -71,6 +77,21 @@ def _check(args: argparse.Namespace) -> int:
             raise DataError(f"{args.out} cannot be written, or there are no readable pictures")
         print(f"{args.out}: {len(tiles)} pictures with their labels")
     return 0
+
+
+def _voted(samples: Samples, files: list[Path], trust: float) -> Samples:
+    """The samples after the vote; says what it changed, in shares of the limb joints."""
+    out = with_teachers(samples, files, trust)
+    i = indices(LIMBS)
+    before, after = samples.known[:, i], out.known[:, i]
+    moved = np.linalg.norm(out.joints[:, i] - samples.joints[:, i], axis=-1) > 0
+    for what, share in (
+        ("labelled by humans", before), ("labelled after the vote", after),
+        ("human labels that lost", before & after & moved),
+        ("human labels in doubt, not used", before & ~after),
+    ):  # fmt: skip
+        print(f"  {what}: {100 * share.mean():.1f} % of the limb joints")
+    return out
 
 
 def _broken(samples: Samples, all_of_them: bool) -> list[Path]:

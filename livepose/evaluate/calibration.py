@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from livepose import skeleton
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
-from livepose.evaluate.metrics import LIMBS, errors_in_torsos
+from livepose.evaluate.metrics import errors_in_torsos
 from livepose.evaluate.protocol import predict
 from livepose.models.store import WeightsError, find, load_model, save_model
 
@@ -48,8 +48,8 @@ def judged(
     samples: Samples, points: np.ndarray, confidence: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """``(confidence, right)`` of the limb joints that are labelled, of all where nobody is."""
-    i = skeleton.indices(LIMBS)
-    error, counts = errors_in_torsos(points[..., :2], samples, LIMBS)
+    i = skeleton.indices(skeleton.LIMBS)
+    error, counts = errors_in_torsos(points[..., :2], samples, skeleton.LIMBS)
     nobody = ~samples.known.any(1, keepdims=True) & (samples.present[:, i] == 0)
     use = counts | nobody
     return confidence[:, i][use], ((error <= 0.2) & counts)[use]

@@ -12,7 +12,6 @@ from livepose import skeleton
 from livepose.cv import cv2
 from livepose.data.samples import Samples, torso
 from livepose.drawing import draw_skeleton, fit
-from livepose.evaluate.metrics import LIMBS
 
 _SIDE = 360
 _STYLE = """body{font:14px system-ui;background:#16191f;color:#e6e9ee;margin:24px}
@@ -30,7 +29,7 @@ def write_gallery(
     Args:
         points: (N, J, 2 or more) pixels. confidence: (N, J).
     """
-    i = skeleton.indices(LIMBS)
+    i = skeleton.indices(skeleton.LIMBS)
     error = np.linalg.norm(points[:, i, :2] - samples.joints[:, i], axis=-1)
     error = np.nan_to_num(error / torso(samples.joints, samples.known)[:, None], nan=9)
     counts = samples.known[:, i]
@@ -50,7 +49,7 @@ def write_gallery(
         jpeg = cv2.imencode(".jpg", np.hstack(sides), [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
         data = base64.b64encode(jpeg.tobytes()).decode()
         names = ", ".join(
-            f"{LIMBS[k].replace('_', ' ')} ({error[n, k]:.2f})"
+            f"{skeleton.LIMBS[k].replace('_', ' ')} ({error[n, k]:.2f})"
             for k in np.flatnonzero((error[n] > 0.2) & counts[n])
         )
         title = html.escape(samples.images[n].name)

@@ -11,12 +11,8 @@ import numpy as np
 
 from livepose import skeleton
 from livepose.data.samples import Samples
-from livepose.skeleton import INDEX
+from livepose.skeleton import INDEX, LIMBS
 
-LIMBS = (
-    "left_ankle", "right_ankle", "left_knee", "right_knee", "left_hip", "right_hip",
-    "left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder",
-)  # fmt: skip
 GROUPS = {name: (f"left_{name}", f"right_{name}")
           for name in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")}  # fmt: skip
 _THRESHOLDS = tuple(k / 40 for k in range(1, 21))  # 0.025, 0.05 ... 0.5

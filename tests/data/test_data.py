@@ -415,6 +415,9 @@ def test_data_check_counts_and_draws(tmp_path: Path, capsys) -> None:  # type: i
     assert "4 people" in out
     assert "1 broken or missing among all pictures" in out
     assert "images/2.jpg" in out
+    teacher = ["--teachers", str(tmp_path / "p/labels.npz")]
+    assert cli.main([*command, *teacher]) == 0
+    assert "labelled after the vote: 100.0 %" in capsys.readouterr().out
     sheet = cv2.imread(str(tmp_path / "s.png"))
     assert sheet.shape[1] == 8 * 240
     assert cli.main([*command, "--out", str(tmp_path / "s.nothing")]) == 2

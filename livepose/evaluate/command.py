@@ -23,7 +23,7 @@ from livepose.evaluate.gallery import write_gallery
 from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
 from livepose.evaluate.protocol import forward_ms, picture_sizes, predict
 from livepose.models.margipose import MargiPose
-from livepose.models.store import WeightsError, find, load_model, update_measured
+from livepose.models.store import WeightsError, find, load_model, read_card, update_measured
 from livepose.skeleton import INDEX
 
 
@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ap", action="store_true", help="also OKS AP (extra eval)")
     parser.add_argument("--gallery", type=Path, help="page of the worst pictures (.html)")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--card", action="store_true", help="write them into the model's card")
+    parser.add_argument("--card", action="store_true", help="write them into the model's card, "
+                        "those of --predictions as a peer's")  # fmt: skip
 
 
 def main(args: argparse.Namespace) -> int:
@@ -84,7 +85,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    if args.card and not args.predictions:
+    if args.card:
         _into_card(args, figures)
     return 0
 
@@ -160,9 +161,16 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
         if (value := getattr(args, option)) is not None:
             command += f" --{option.replace('_', '-')} {value}"
     command += " --flip" * args.flip + f" --crops {args.crops}" * (args.crops > 1)
+    file, key = find(args.model), f"{args.dataset}_{args.split}"
+    if args.predictions:
+        peer = args.predictions.stem
+        row = {k: figures[k] for k in ("pck", "auc", "per_group")}
+        row["command"] = f"{command} --predictions {peer}.npz"
+        peers = dict(read_card(file).measured.get("peers", {}))
+        peers[key] = peers.get(key, {}) | {peer: row}
+        update_measured(file, {"peers": peers})
+        return
     dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
     row = {k: v for k, v in figures.items() if k not in dropped}
-    file, key = find(args.model), f"{args.dataset}_{args.split}"
-    name = file.stem
     update_measured(file, {f"{key}_pck": figures["pck"],
-                           key: {**row, "command": f"{command} --model {name}"}})  # fmt: skip
+                           key: {**row, "command": f"{command} --model {file.stem}"}})  # fmt: skip

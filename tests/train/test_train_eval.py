@@ -303,6 +303,13 @@ def test_eval_of_another_programs_labels(shared: Path, tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "p.json").read_text())
     assert figures["pck"] == pytest.approx(0.99)  # the missing one counts as wrong
     assert "im0901.jpg" in (tmp_path / "p.html").read_text()
+    tiny = tmp_path / "tiny.safetensors"
+    save_model(tiny, MargiPose(Config("small", 64)), {}, {"peers": {"lsp_test": {"x": {}}}})
+    peer = ["--predictions", str(tmp_path / "peer.npz"), "--model", str(tiny), "--card"]
+    assert cli.main(["eval", *data, *peer]) == 0
+    peers = json.loads(tiny.with_suffix(".json").read_text())["measured"]["peers"]
+    assert peers["lsp_val"]["peer"]["pck"] == figures["pck"]
+    assert peers["lsp_test"] == {"x": {}}
     np.savez(tmp_path / "other.npz", image=np.array(["x.jpg"]), keypoints=keypoints[:1])
     assert cli.main(["eval", *data, "--predictions", str(tmp_path / "other.npz")]) == 2
 

@@ -82,7 +82,8 @@ class Predictor:
         clock.lap("decode")
         # One download, which waits for the device.
         flat = torch.cat([out.xyz[0], out.confidence[0, :, None]], 1).cpu().numpy()
-        maps = tuple(m[0].cpu().numpy() for m in out[2:]) if want_heatmaps else ()
+        marginals = (out.xy, out.zy, out.xz) if want_heatmaps else ()
+        maps = tuple(m[0].cpu().numpy() for m in marginals)
         clock.done()
         return flat[:, :3], np.ascontiguousarray(flat[:, 3]), maps
 

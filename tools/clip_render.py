@@ -12,22 +12,12 @@ import moderngl
 import numpy as np
 
 from livepose.synth.camera import Camera, gl_bytes, look_at, perspective
+from livepose.synth.render import VERTEX
 
 SUPERSAMPLING = 2
 LIGHTS = 16  # points of the window that the light comes from, each with a shadow map
 SHADOW_SIZE = 1024
 NEAR, FAR = 0.5, 12.0
-
-_VERTEX = """
-#version 330
-uniform mat4 clip_from_world;
-in vec3 position; in vec3 normal; in vec2 uv;
-out vec3 world; out vec3 facing; out vec2 st;
-void main() {
-    world = position; facing = normal; st = uv;
-    gl_Position = clip_from_world * vec4(position, 1.0);
-}
-"""
 
 # What has holes (hair) needs `discard`, which costs all others the early depth test.
 _HOLES = "if (texture(picture, st).a < 0.5) discard;"
@@ -161,7 +151,7 @@ class Renderer:
         sources = _FRAGMENT.replace("COUNT", str(LIGHTS)), _SHADOW_FRAGMENT
         # For each: without and with holes.
         self._shade, self._cast = (
-            [ctx.program(_VERTEX, source.replace("HOLES", code)) for code in ("", _HOLES)]
+            [ctx.program(VERTEX, source.replace("HOLES", code)) for code in ("", _HOLES)]
             for source in sources
         )
         self._occlude = ctx.program(_SCREEN_VERTEX, _OCCLUSION_FRAGMENT)

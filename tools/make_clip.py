@@ -37,6 +37,7 @@ from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS, side
 from livepose.synth.body import Person
 from livepose.synth.camera import Camera
 from livepose.synth.mesh import skin
+from livepose.synth.scene import JOINT_DEPTH
 
 FPS = 30
 LARGEST = 2_700_000  # bytes of clip.mp4
@@ -45,12 +46,6 @@ CAMERA = Camera.looking(EYE, EYE - [0, np.sin(DOWN), np.cos(DOWN)], 1100.0, 1280
 # The middle of the window that the light falls through, to the left and out of the picture.
 WINDOW = np.array([-2.55, 1.95, 1.9])
 GLOSS = {"body": 0.03, "eyes": 0.3, "shoes": 0.03}
-# A joint lies this deep (metres) in the body: what is nearer to the camera by more hides it.
-DEPTH = {
-    "nose": 0.03, "eye": 0.025, "ear": 0.03, "head_top": 0.12, "head": 0.16, "neck": 0.15,
-    "spine": 0.19, "pelvis": 0.20, "shoulder": 0.13, "elbow": 0.08, "wrist": 0.06,
-    "hip": 0.22, "knee": 0.11, "ankle": 0.10,
-}  # fmt: skip
 
 
 class Scene:
@@ -106,8 +101,7 @@ def visible(joints: np.ndarray, distance: np.ndarray) -> np.ndarray:
     at = np.round(CAMERA.project(joints)).astype(int)
     inside = (at >= 0).all(1) & (at < (CAMERA.width, CAMERA.height)).all(1)
     x, y = np.clip(at, 0, (CAMERA.width - 1, CAMERA.height - 1)).T
-    depth = np.array([DEPTH.get(name) or DEPTH[name.split("_", 1)[1]] for name in JOINTS])
-    return inside & (CAMERA.to_camera(joints)[:, 2] - distance[y, x] < depth)
+    return inside & (CAMERA.to_camera(joints)[:, 2] - distance[y, x] < JOINT_DEPTH)
 
 
 def overlay(picture: np.ndarray, joints: np.ndarray, seen: np.ndarray) -> np.ndarray:

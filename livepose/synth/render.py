@@ -21,7 +21,7 @@ SUPERSAMPLING = 2
 SHADOW_SIZE, SHADOW_REACH = 512, 1.4  # pixels; half of the side in metres
 NEAR, FAR = 0.15, 20.0
 
-_VERTEX = """
+VERTEX = """
 #version 330
 uniform mat4 clip_from_world;
 in vec3 position; in vec3 normal; in vec2 uv;
@@ -94,8 +94,8 @@ class Renderer:
     def __init__(self, side: int) -> None:
         self._ctx = ctx = moderngl.create_context(standalone=True, backend="egl")
         ctx.enable(moderngl.DEPTH_TEST)
-        self._shade = ctx.program(_VERTEX, _FRAGMENT)
-        self._cast = ctx.program(_VERTEX, _SHADOW_FRAGMENT)
+        self._shade = ctx.program(VERTEX, _FRAGMENT)
+        self._cast = ctx.program(VERTEX, _SHADOW_FRAGMENT)
         self._shadows = ctx.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self._shadows.compare_func = "<="
         self._shadow_target = ctx.framebuffer(depth_attachment=self._shadows)

@@ -17,8 +17,9 @@ torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _state_of_torch() -> None:
     torch.manual_seed(0)
+    torch.set_flush_denormal(False)  # training sets it for the whole thread
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"livepose {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    spin_less()
+    if arguments[0] == "run":  # training has the machine to itself
+        spin_less()
     for name, (text, module) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         if name == arguments[0]:

@@ -32,6 +32,7 @@ from livepose.models.store import load_model
 from livepose.train.board import Board
 from livepose.train.config import PRECISIONS, TrainConfig
 from livepose.train.loss import loss_parts, total
+from livepose.train.memory import keep_memory
 
 SAVE_EVERY = 120  # seconds
 
@@ -61,6 +62,7 @@ class Run:
         # Denormals make training 20 times slower on CPUs. Threads inherit it from the one that
         # starts them, so it comes before any other call of torch.
         torch.set_flush_denormal(True)
+        keep_memory()
         torch.manual_seed(config.seed)
         self.net = MargiPose(config.network)
         start = Path(config.start_from)

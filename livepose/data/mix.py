@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from livepose.crop import cut
 from livepose.cv import cv2
 from livepose.data.augment import move, random_patch, random_square, recolour, replace_background
-from livepose.data.samples import DataError, Samples
+from livepose.data.samples import DataError, Samples, inside
 
 BACKGROUND = 0.5  # of the people with a mask are put before another background
 
@@ -68,7 +68,7 @@ class Mix(Dataset[Item]):
     def _item(self, rng: np.random.Generator, image: np.ndarray, s: Samples, i: int) -> Item:
         size = np.array(image.shape[1::-1])
         # What lies outside the picture is neither to be found nor to be looked at.
-        seen = s.known[i] & ((s.joints[i] > -0.5) & (s.joints[i] < size - 0.5)).all(1)
+        seen = s.known[i] & inside(s.joints[i], size)
         present = np.where(s.known[i] & ~seen, 0, s.present[i])
         if s.masks is not None and self.backgrounds and rng.random() < BACKGROUND:
             chosen = self.backgrounds[rng.integers(len(self.backgrounds))]

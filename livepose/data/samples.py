@@ -102,6 +102,11 @@ def torso(joints: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(both, np.maximum(length, floor), 2 * floor)
 
 
+def inside(joints: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(..., 2) pixels -> (...) bool, in the picture of `size` (width, height) or not."""
+    return ((joints > -0.5) & (joints < size - 0.5)).all(-1)
+
+
 def extent(joints: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(..., J, 2), (..., J) -> the corners (..., 2) of the box of known joints, NaN without any."""
     with np.errstate(all="ignore"):

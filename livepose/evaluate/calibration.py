@@ -55,9 +55,14 @@ def judged(
     return confidence[:, i][use], ((error <= 0.2) & counts)[use]
 
 
+def _odds(confidence: np.ndarray) -> np.ndarray:
+    """Log-odds, finite for 0 and 1 too."""
+    return np.log(np.clip(confidence, 1e-6, 1 - 1e-6) / np.clip(1 - confidence, 1e-6, 1))
+
+
 def fit(confidence: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     """Platt scaling: (gain, bias) of the log-odds, by maximum likelihood."""
-    odds = np.log(np.clip(confidence, 1e-6, 1 - 1e-6) / np.clip(1 - confidence, 1e-6, 1))
+    odds = _odds(confidence)
 
     def cost(x: np.ndarray) -> float:
         z = x[0] * odds + x[1]
@@ -91,7 +96,7 @@ def main(args: argparse.Namespace) -> int:
     with torch.no_grad():
         net.presence_gain.mul_(gain)
         net.presence_bias.mul_(gain).add_(bias)
-    odds = np.log(np.clip(confidence, 1e-6, 1 - 1e-6) / np.clip(1 - confidence, 1e-6, 1))
+    odds = _odds(confidence)
     before, after = (reliability(c, right)["ece"] for c in
                      (confidence, 1 / (1 + np.exp(-(gain * odds + bias)))))  # fmt: skip
     command = f"livepose calibrate {card.name} --lsp DIR --empty DIR --rooms {args.rooms}"

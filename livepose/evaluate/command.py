@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from livepose.data.readers import READERS, read
-from livepose.data.samples import DataError, Samples
+from livepose.data.samples import DataError, Samples, inside
 from livepose.data.teachers import points_of
 from livepose.engine.device import PRECISIONS, DeviceError, choose
 from livepose.evaluate.calibration import judged, reliability
@@ -125,9 +125,8 @@ def measure(samples: Samples, points: np.ndarray) -> dict[str, Any]:
         figures |= {"pckh": head.pck, "pckh_auc": head.auc}
     if samples.xyz is None or samples.camera is None or np.isnan(points[..., 2]).all():
         return figures
-    size = picture_sizes(samples)[:, None]
-    inside = (samples.joints > -0.5).all(-1) & (samples.joints < size - 0.5).all(-1)
-    counts = samples.known & inside & ~np.isnan(samples.xyz[..., 0])
+    shown = inside(samples.joints, picture_sizes(samples)[:, None])
+    counts = samples.known & shown & ~np.isnan(samples.xyz[..., 0])
     metres = to_metres(points, samples.camera, samples.xyz[:, INDEX["pelvis"], 2])
     ends = [INDEX[n] for n in ("head_top", "pelvis", "left_ankle", "right_ankle")]
     whole = counts[:, ends].all(1)

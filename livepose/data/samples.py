@@ -104,7 +104,7 @@ def torso(joints: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def inside(joints: np.ndarray, size: np.ndarray) -> np.ndarray:
     """(..., 2) pixels -> (...) bool, in the picture of `size` (width, height) or not."""
-    return ((joints > -0.5) & (joints < size - 0.5)).all(-1)
+    return np.all((joints > -0.5) & (joints < size - 0.5), axis=-1)
 
 
 def extent(joints: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

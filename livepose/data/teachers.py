@@ -50,19 +50,34 @@ def seen_by_teacher(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _voice(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What one teacher says of the samples: joints (N, J, 2), sure (N, J), present (N, J)."""
+    points, score, disagreement = _in_table(samples, file)
+    if np.isnan(disagreement).all():
+        sure = score > _VISIBLE
+        return points, sure, np.where(sure, 1, np.nan)
+    return points, *seen_by_teacher(np.dstack([points, score, disagreement]))
+
+
+def points_of(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The labels in a file as predictions: (N, J, 3) pixels, NaN where it has none, and scores."""
+    points, score, _ = _in_table(samples, file)
+    return np.pad(points, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan), np.nan_to_num(score)
+
+
+def _in_table(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joints (N, J, 2), scores (N, J), disagreements (N, J) of a file, NaN where it has none.
+
+    The first joints of the table are COCO's, so a file with these is one with the whole table.
+    """
     columns = read_labels(file)
     index = _rows(samples, columns, file)
-    found = (index >= 0)[:, None]
-    if "keypoints" not in columns:
-        flat = blaze_to_table(columns["image33"][index])
-        sure = found & (flat[..., 2] > _VISIBLE)
-        return flat[..., :2], sure, np.where(sure, 1, np.nan)
-    keypoints = columns["keypoints"][index]
-    sure, present = seen_by_teacher(keypoints)
-    pad = ((0, 0), (0, J - keypoints.shape[1]))
-    points, _ = skeleton.to_table(keypoints[..., :2], "coco17")
-    seen = np.pad(np.where(found, present, np.nan), pad, constant_values=np.nan)
-    return points, np.pad(found & sure, pad), seen
+    found = np.flatnonzero(index >= 0)
+    table = np.full((len(samples), J, 4), np.nan, "f4")
+    if "keypoints" in columns:
+        labels = columns["keypoints"][index[found]]
+        table[found, : labels.shape[1]] = labels
+    else:
+        table[found, :, :3] = blaze_to_table(columns["image33"][index[found]])
+    return table[..., :2], table[..., 2], table[..., 3]
 
 
 def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.ndarray:
@@ -72,23 +87,6 @@ def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.nd
     if len(index) and (index < 0).all():
         raise DataError(f"{file} has labels for none of the pictures of {samples.name}")
     return index
-
-
-def points_of(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The labels in a file as predictions: (N, J, 3) pixels, NaN where it has none, and scores."""
-    points, confidence = np.full((len(samples), J, 3), np.nan, "f4"), np.zeros((len(samples), J))
-    columns = read_labels(file)
-    index = _rows(samples, columns, file)
-    found = np.flatnonzero(index >= 0)
-    if "keypoints" in columns:
-        labels = columns["keypoints"][index[found]]
-        k = labels.shape[1]
-        points[found[:, None], np.arange(k), :2] = labels[..., :2]
-        confidence[found[:, None], np.arange(k)] = labels[..., 2]
-    else:
-        labels = blaze_to_table(columns["image33"][index[found]])
-        points[found, :, :2], confidence[found] = labels[..., :2], np.nan_to_num(labels[..., 2])
-    return points, confidence
 
 
 def with_teachers(samples: Samples, files: Sequence[Path], trust: float = 1.5) -> Samples:

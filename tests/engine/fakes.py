@@ -1,0 +1,67 @@
+"""A tiny network, a collector of what a session says, and waiting with a limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from livepose.capture import CaptureOptions
+from livepose.engine import device, region
+from livepose.engine.session import Session
+from livepose.frames import Event, Frame, Pose, Region, Result
+from livepose.models.margipose import Config, MargiPose
+from livepose.skeleton import J
+from livepose.timing.timeline import Timeline, now_ns
+
+CPU = device.Placement(torch.device("cpu"), torch.float32)
+TINY = Config("lightning", 64)
+FAST = CaptureOptions(retry_s=0.05, retry_max_s=0.1, stall_s=0.5)
+
+
+def tiny(name: str = "") -> MargiPose:
+    torch.manual_seed(0)
+    return MargiPose(TINY).eval()
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+class Log:
+    """Collects what a session says."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self.events: list[Event] = []
+
+    def kinds(self) -> list[str]:
+        return [e.kind for e in self.events]
+
+
+def session(source: str | None, log: Log, **more) -> Session:  # type: ignore[no-untyped-def]
+    more = {"options": FAST, "load": tiny, "device": "cpu", "precision": "float32", **more}
+    return Session(source, "tiny", on_result=log.results.append, on_event=log.events.append, **more)
+
+
+def pose(joints: np.ndarray, confidence: float | np.ndarray = 0.9) -> Pose:
+    c = np.broadcast_to(np.float32(confidence), J).copy()
+    return Pose(joints, np.zeros((J, 3)), c, region.score(c), Region(0, 0, 1))
+
+
+def frame(width: int = 320, height: int = 240) -> Frame:
+    image = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    timeline = Timeline(now_ns())
+    timeline.mark("capture")
+    return Frame(0, image, timeline)
+
+
+class SlowNet(MargiPose):
+    def logits(self, x: torch.Tensor):  # type: ignore[no-untyped-def]
+        time.sleep(0.1)
+        return super().logits(x)

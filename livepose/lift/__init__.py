@@ -1,0 +1,1 @@
+"""From pixels to metres: where people stand before the camera, at their true size."""

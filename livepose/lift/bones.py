@@ -1,0 +1,63 @@
+"""One person's bones keep their lengths: what makes a skeleton look like a body.
+
+A network judges every picture anew, so its bones breathe. Here each person's lengths are learned
+as a running mean, left and right alike, and the skeleton is put together again from the pelvis
+outwards with the directions of the picture and the lengths of the person.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livepose.skeleton import BONES, FLIP, INDEX, J, indices
+
+_PARENT = {b: a for a, b in BONES} | {
+    "nose": "head", "left_eye": "head", "right_eye": "head", "left_ear": "head",
+    "right_ear": "head",
+}  # fmt: skip
+# From the pelvis outwards: every parent stands before its children.
+_ORDER = [b for _, b in BONES] + [n for n in _PARENT if n not in {b for _, b in BONES}]
+_CHILD = np.array(indices(_ORDER))
+_FROM = np.array(indices([_PARENT[n] for n in _ORDER]))
+# The bone at the same place of the body's other side, among `_ORDER`.
+_OTHER = np.array([list(_CHILD).index(FLIP[c]) for c in _CHILD])
+# So many sure pictures weigh as much as all before them, once there were as many.
+_MEMORY = 300
+_SHORTEST = 0.01  # metres
+
+
+class Bones:
+    """The lengths of one person's bones.
+
+    Args:
+        least: confidence from which a joint tells about its bone.
+    """
+
+    def __init__(self, least: float = 0.3) -> None:
+        self._least = least
+        self._lengths: np.ndarray | None = None
+        self._count = np.zeros(len(_ORDER))
+
+    def __call__(self, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+        """(J, 3) metres about the pelvis, (J,) -> (J, 3) with the lengths of this person."""
+        along = points[_CHILD] - points[_FROM]
+        seen = np.maximum(np.linalg.norm(along, axis=1), _SHORTEST)
+        lengths = self._learn(seen, confidence)
+        steps = along * (lengths / seen)[:, None]
+        out = np.empty((J, 3))
+        out[INDEX["pelvis"]] = points[INDEX["pelvis"]]
+        for child, parent, step in zip(_CHILD, _FROM, steps, strict=True):
+            out[child] = out[parent] + step
+        return out
+
+    def _learn(self, seen: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+        sure = (np.minimum(confidence[_CHILD], confidence[_FROM]) >= self._least).astype(float)
+        if self._lengths is None:
+            self._lengths = seen.copy()
+        # Both sides tell about one length.
+        weight = sure + sure[_OTHER]
+        mean = (seen * sure + (seen * sure)[_OTHER]) / np.maximum(weight, 1)
+        self._count = np.minimum(self._count + (weight > 0), _MEMORY)
+        share = np.where(weight > 0, 1 / np.maximum(self._count, 1), 0)
+        self._lengths += share * (mean - self._lengths)
+        return self._lengths

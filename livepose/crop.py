@@ -77,8 +77,10 @@ def _part(image: np.ndarray, square: Square, step: int) -> tuple[np.ndarray, np.
     return image[low[1] : high[1], low[0] : high[0]], low
 
 
-def to_input(images: list[np.ndarray] | torch.Tensor) -> torch.Tensor:
-    """BGR bytes (B, S, S, 3) -> (B, 3, S, S) RGB float32 in -1..1, channels last."""
+def to_input(
+    images: list[np.ndarray] | torch.Tensor, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """BGR bytes (B, S, S, 3) -> (B, 3, S, S) RGB in -1..1, channels last."""
     stack = images if isinstance(images, torch.Tensor) else torch.from_numpy(np.stack(images))
     batch = stack.flip(-1).permute(0, 3, 1, 2)
-    return batch.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+    return batch.to(dtype).div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)

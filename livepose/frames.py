@@ -66,7 +66,9 @@ class Pose:
     joints: (J, 2) float32 pixels of the frame.
     xyz: (J, 3) float32 metres about the pelvis, camera axes (x right, y down, z away).
     confidence: (J,) float32 in 0..1, low where a joint is hidden or outside the picture.
-    score: confidence of the person as a whole, 0..1.
+    score: confidence of the person as a whole, 0..1. id: the same for the same person, from 1 on.
+    position: (3,) float32 metres, the pelvis in camera axes with the camera at 0, if known.
+    lag_s: how much later the joints are than the picture, by smoothing.
     """
 
     joints: np.ndarray
@@ -75,6 +77,8 @@ class Pose:
     score: float
     region: Region
     id: int = 0
+    position: np.ndarray | None = None
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,10 +1,12 @@
-"""The square of the picture that the network looks at next."""
+"""What the network sees of a person, and the square of the picture that it looks at next."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from livepose.frames import Pose, Region
+from livepose.frames import Region
 
 # Room about the joints for the next frame's motion, and for hands, feet and the top of the head.
 MARGIN = 1.3
@@ -13,6 +15,22 @@ SURE = 0.3
 # Fewer sure joints than this, or a lower score, and the person is lost.
 MIN_JOINTS = 5
 MIN_SCORE = 0.25
+# Parts of its side that a region may be off before it moves.
+_SLACK = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A pose as the network saw it, before anything is known of the person.
+
+    joints: (J, 2) pixels. depth: (J,) pixels about the pelvis. confidence: (J,) in 0..1.
+    """
+
+    joints: np.ndarray
+    depth: np.ndarray
+    confidence: np.ndarray
+    score: float
+    region: Region
 
 
 def whole(width: int, height: int) -> Region:
@@ -20,7 +38,7 @@ def whole(width: int, height: int) -> Region:
     return Region((width - 1) / 2, (height - 1) / 2, float(max(width, height)))
 
 
-def following(pose: Pose, width: int, height: int) -> Region | None:
+def following(pose: Found, width: int, height: int) -> Region | None:
     """Where to look for the person of `pose` in the next frame; None if it is lost.
 
     Args:
@@ -40,6 +58,24 @@ def following(pose: Pose, width: int, height: int) -> Region | None:
     smallest, largest = 0.08 * max(width, height), 1.5 * max(width, height)
     side = float(np.clip(side, smallest, largest))
     return Region(float(cx), float(cy), side)
+
+
+def settled(old: Region | None, new: Region) -> Region:
+    """The old region where the new one is much the same.
+
+    The network's answer depends a little on where the square lies: whoever stands still should be
+    seen in the same square.
+    """
+    if old is None:
+        return new
+    moved = max(abs(new.cx - old.cx), abs(new.cy - old.cy)) / old.side
+    return old if moved < _SLACK and abs(new.side / old.side - 1) < 2 * _SLACK else new
+
+
+def same(a: Region, b: Region) -> bool:
+    """Whether two squares are about the same person."""
+    apart = max(abs(a.cx - b.cx), abs(a.cy - b.cy))
+    return apart < 0.3 * min(a.side, b.side) and 0.5 < a.side / b.side < 2
 
 
 def score(confidence: np.ndarray) -> float:

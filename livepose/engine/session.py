@@ -11,6 +11,7 @@ from dataclasses import replace
 from livepose import resources
 from livepose.capture import DEFAULT, CaptureOptions, CaptureThread, Source, list_cameras
 from livepose.engine import device as devices
+from livepose.engine.settings import EngineSettings
 from livepose.engine.worker import InferenceThread, LoadModel, _load
 from livepose.frames import Event, Result
 from livepose.models import store
@@ -29,6 +30,7 @@ class Session:
         device, precision: see `livepose.engine.device.choose`.
         lossless: every picture is processed, however long it takes (no live demo, then).
         window: frames that `stats` covers, None for all.
+        settings: see `settings`.
 
     Raises:
         DeviceError: the device or precision means nothing.
@@ -47,6 +49,7 @@ class Session:
         lossless: bool = False,
         window: int | None = 150,
         load: LoadModel = _load,
+        settings: EngineSettings = EngineSettings(),
     ) -> None:
         placement = devices.choose(device, precision)
         self._on_event = on_event
@@ -61,6 +64,7 @@ class Session:
         self._engine = InferenceThread(
             self._capture.slot, model, placement, on_result, on_event, load
         )
+        self._engine.settings = settings
         self.latency = Latency(window)
         self._paints = Rate()
         self._painted = 0
@@ -108,8 +112,19 @@ class Session:
     def want_heatmaps(self, want: bool) -> None:
         self._engine.want_heatmaps = want
 
+    @property
+    def settings(self) -> EngineSettings:
+        """May be set at any time; holds from the next picture on."""
+        return self._engine.settings
+
+    @settings.setter
+    def settings(self, settings: EngineSettings) -> None:
+        self._engine.settings = settings
+
     def painted(self, result: Result) -> None:
         """The result has been painted (or, headless, used): its times count from here on."""
+        total = result.frame.timeline.total_ms / 1e3
+        self._engine.ahead_s += 0.1 * (total - self._engine.ahead_s)
         self._paints.tick()
         self._painted += 1
         self.latency.add(result.frame.timeline)

@@ -11,6 +11,7 @@ import torch
 from livepose.capture import Slot
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.predictor import Predictor
+from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Result
 from livepose.models.margipose import MargiPose
 from livepose.models.store import WeightsError, load_model
@@ -48,6 +49,8 @@ class InferenceThread:
         self.placement = placement
         self.model = model
         self.want_heatmaps = False
+        self.settings = EngineSettings()
+        self.ahead_s = 0.0  # from a picture to its painting
         self.rate = Rate()
         self.failures = 0  # in a row
         self._slot, self._deliver, self._on_event, self._load = slot, deliver, on_event, load
@@ -111,7 +114,8 @@ class InferenceThread:
                 if self._forget:
                     self._forget = False
                     predictor.forget()
-                result = predictor(frame, self.want_heatmaps)
+                predictor.settings = self.settings
+                result = predictor(frame, self.want_heatmaps, self.ahead_s)
             self.failures = 0
         except Exception as error:
             self._failed(error)

@@ -54,6 +54,14 @@ def pose(joints: np.ndarray, confidence: float | np.ndarray = 0.9) -> Pose:
     return Pose(joints, np.zeros((J, 3)), c, region.score(c), Region(0, 0, 1))
 
 
+def found(
+    joints: np.ndarray, confidence: float | np.ndarray = 0.9, depth: np.ndarray | None = None
+) -> region.Found:
+    c = np.broadcast_to(np.float32(confidence), J).copy()
+    depth = np.zeros(J) if depth is None else depth
+    return region.Found(joints, depth, c, region.score(c), Region(0, 0, 1))
+
+
 def frame(width: int = 320, height: int = 240) -> Frame:
     image = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     timeline = Timeline(now_ns())

@@ -45,14 +45,15 @@ def test_headless_writes_video_report_and_trace(tmp_path: Path) -> None:
     assert figures["frames"] == 12
     assert figures["dropped"] == 0
     assert list(figures["stages"]) == [
-        "capture", "wait", "preprocess", "upload", "forward", "decode", "download"]  # fmt: skip
+        "capture", "wait", "preprocess", "upload", "forward", "decode", "download",
+        "track"]  # fmt: skip
     for row in (*figures["stages"].values(), figures["end_to_end"]):
         assert 0 <= row["median"] <= row["p95"] <= row["max"]
     read = cv2.VideoCapture(str(tmp_path / "out.mp4"))
     assert read.get(cv2.CAP_PROP_FRAME_COUNT) == 12
     assert read.get(cv2.CAP_PROP_FPS) == pytest.approx(30, abs=1)
     events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
-    assert sum(e["ph"] == "X" for e in events) == 12 * 7
+    assert sum(e["ph"] == "X" for e in events) == 12 * 8
 
 
 def test_the_video_keeps_the_time_of_the_source_when_pictures_are_dropped(tmp_path: Path) -> None:

@@ -9,16 +9,17 @@ import torch
 from livepose import dsnt
 from livepose.engine import device, region
 from livepose.engine.predictor import Predictor
-from livepose.engine.scale import to_metres
+from livepose.engine.settings import EngineSettings
+from livepose.frames import Region
 from livepose.skeleton import INDEX, J
-from tests.engine.fakes import CPU, frame, pose, tiny
+from tests.engine.fakes import CPU, found, frame, tiny
 
 
 def test_region_follows_with_room() -> None:
     joints = np.tile([300.0, 200.0], (J, 1))
     joints[INDEX["left_ankle"]] = (300, 300)
     joints[INDEX["nose"]] = (300, 100)
-    r = region.following(pose(joints), 640, 480)
+    r = region.following(found(joints), 640, 480)
     assert r is not None
     assert (r.cx, r.cy) == (300, 200)
     assert r.side == pytest.approx(200 * region.MARGIN)
@@ -28,8 +29,8 @@ def test_region_opens_up_where_joints_are_not_seen() -> None:
     joints = np.random.default_rng(0).uniform(250, 350, (J, 2))
     confidence = np.full(J, 0.9)
     confidence[11:17] = 0.05
-    part = region.following(pose(joints, confidence), 640, 480)
-    full = region.following(pose(joints), 640, 480)
+    part = region.following(found(joints, confidence), 640, 480)
+    full = region.following(found(joints), 640, 480)
     assert part is not None
     assert full is not None
     assert part.side > 1.1 * full.side
@@ -37,23 +38,15 @@ def test_region_opens_up_where_joints_are_not_seen() -> None:
 
 @pytest.mark.parametrize(("confidence", "at"), [(0.1, 300), (0.9, 3000)])
 def test_a_lost_person_has_no_region(confidence: float, at: float) -> None:
-    assert region.following(pose(np.full((J, 2), at), confidence), 640, 480) is None
+    assert region.following(found(np.full((J, 2), at), confidence), 640, 480) is None
 
 
-def test_scale_is_that_of_an_adult_and_ignores_its_unit() -> None:
-    rng = np.random.default_rng(0)
-    xyz = rng.normal(size=(J, 3))
-    xyz[INDEX["neck"]], xyz[INDEX["pelvis"]] = (0, -0.51, 0), (0, 0, 0)
-    confidence = np.zeros(J)
-    confidence[[INDEX["neck"], INDEX["pelvis"]]] = 1
-    for unit in (1.0, 37.0):
-        metres = to_metres(xyz * unit + 5, confidence)
-        assert np.linalg.norm(metres[INDEX["neck"]]) == pytest.approx(0.51, rel=1e-4)
-        assert np.allclose(metres[INDEX["pelvis"]], 0, atol=1e-5)
-
-
-def test_scale_of_a_collapsed_skeleton_is_finite() -> None:
-    assert np.isfinite(to_metres(np.zeros((J, 3)), np.zeros(J))).all()
+def test_a_region_moves_when_there_is_need() -> None:
+    old = Region(100, 100, 200)
+    assert region.settled(old, Region(104, 97, 210)) is old
+    assert region.settled(old, Region(120, 100, 200)).cx == 120
+    assert region.settled(old, Region(100, 100, 240)).side == 240
+    assert region.settled(None, old) is old
 
 
 # --- predictor
@@ -66,11 +59,8 @@ def test_predictor_takes_frames_of_any_size(size: tuple[int, int]) -> None:
     assert result.frame is f
     assert result.model == "tiny"
     stages = list(f.timeline.ms())
-    assert stages == ["capture", "preprocess", "upload", "forward", "decode", "download"]
+    assert stages == ["capture", "preprocess", "upload", "forward", "decode", "download", "track"]
     assert sum(f.timeline.ms().values()) == pytest.approx(f.timeline.total_ms)
-    maps = result.heatmaps[0]
-    assert maps.xy.shape == (J, 16, 16)
-    assert np.allclose(maps.xy.sum((1, 2)), 1, atol=1e-4)
 
 
 def test_poses_come_in_pixels_of_the_frame() -> None:
@@ -79,14 +69,18 @@ def test_poses_come_in_pixels_of_the_frame() -> None:
     predictor = Predictor(net, "tiny", CPU)
     result = predictor(f, want_heatmaps=True)
     maps, joints = result.heatmaps[0], result.poses[0].joints
+    assert maps.xy.shape == (J, 16, 16)
+    assert np.allclose(maps.xy.sum((1, 2)), 1, atol=1e-4)
     near = dsnt.around_peak(torch.from_numpy(maps.xy), net.config.peak_radius).numpy()
     centres = (2 * np.arange(16) - 15) / 16
     x = (near.sum(1) * centres).sum(1) * maps.region.side / 2 + maps.region.cx
     assert np.allclose(joints[:, 0], x, atol=0.1)
-    assert predictor.region is not None
-    assert predictor.region != region.whole(320, 240)  # closes in on the person
+    assert result.poses[0].region == region.whole(320, 240)
+    again = predictor(frame()).poses[0]
+    assert again.region != region.whole(320, 240)  # closes in on the person
+    assert again.id == result.poses[0].id
     predictor.forget()
-    assert predictor.region is None
+    assert predictor(frame()).poses[0].region == region.whole(320, 240)
 
 
 def test_nobody_is_no_pose() -> None:
@@ -94,7 +88,40 @@ def test_nobody_is_no_pose() -> None:
     net.presence_bias.data.fill_(-50.0)
     predictor = Predictor(net, "tiny", CPU)
     assert predictor(frame()).poses == ()
-    assert predictor.region is None
+    result = predictor(frame(), want_heatmaps=True)
+    assert result.poses == result.heatmaps == ()
+
+
+class Two:
+    """Finds somebody on either side."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, image: np.ndarray) -> list[Region]:
+        self.calls += 1
+        return [Region(80, 120, 100), Region(240, 120, 100)]
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_people_are_detected_up_to_the_limit_and_then_followed(people: int) -> None:
+    net, two = tiny(), Two()
+    net.presence_bias.data.fill_(50.0)
+    settings = EngineSettings(people=people, detect_every=3)
+    predictor = Predictor(net, "tiny", CPU, two, settings)
+    results = [predictor(frame()) for _ in range(7)]
+    assert [len(r.poses) for r in results] == [people] * 7
+    assert {tuple(p.id for p in r.poses) for r in results} == {tuple(range(1, people + 1))}
+    assert two.calls == 1  # there is no room for more
+    predictor.settings = EngineSettings(people=people + 1, detect_every=3)
+    predictor(frame())
+    assert two.calls == 2
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    for wrong in ({"people": 0}, {"people": 11}, {"detect_every": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            EngineSettings(**wrong)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -1,0 +1,137 @@
+"""Ids that last: through crossings, jumps of the network, exits and returns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livepose.engine.region import Found
+from livepose.engine.tracking import Tracker, alike, colours, distinct, same_colours
+from livepose.skeleton import INDEX, J
+from tests.engine.fakes import found
+from tests.lift.test_lift import standing
+
+FPS = 30
+RED, BLUE, GREEN = (30, 30, 200), (200, 40, 20), (40, 180, 40)
+
+
+def at(x: float, arms: float = 0.3, turn: float = 0.0, size: float = 150.0) -> Found:
+    return found(standing(arms=arms, turn=turn)[:, :2] * size + np.array([x, 240.0]))
+
+
+def scene(*people: tuple[Found, tuple[int, int, int]]) -> np.ndarray:
+    """A grey picture with a coloured torso for each person."""
+    image = np.full((480, 900, 3), 128, np.uint8)
+    for pose, colour in people:
+        torso = pose.joints[[INDEX["left_shoulder"], INDEX["right_hip"]]].astype(int)
+        (x0, y0), (x1, y1) = torso.min(0), torso.max(0)
+        image[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = colour
+    return image
+
+
+def ids(tracker: Tracker, t: float, *people: tuple[Found, tuple[int, int, int]]) -> list[int]:
+    """Ids in the order of the people given; 0 for one who is not shown."""
+    shown = tracker.update(distinct([p for p, _ in people]), t, scene(*people))
+    by = {id(f): person.id for person, f in shown}
+    return [by.get(id(p), 0) for p, _ in people]
+
+
+def test_everybody_keeps_the_id_in_a_crossing() -> None:
+    tracker = Tracker(3)
+    seen = []
+    for k in range(120):
+        a, b = at(150 + 5 * k), at(750 - 5 * k, arms=1.2)
+        seen.append(ids(tracker, k / FPS, (a, RED), (b, BLUE)))
+    hidden = [now for now in seen if now != [1, 2]]
+    assert len(hidden) <= 5  # while one stands right before the other
+    assert all(now == [1, 0] or now == [0, 2] for now in hidden)
+
+
+def test_who_is_hidden_in_a_crossing_comes_out_with_the_same_id() -> None:
+    tracker = Tracker(3)
+    for k in range(120):
+        a, b = (at(150 + 5 * k), RED), (at(750 - 5 * k, arms=1.2), BLUE)
+        hidden = abs(a[0].joints[0, 0] - b[0].joints[0, 0]) < 100
+        now = ids(tracker, k / FPS, a) if hidden else ids(tracker, k / FPS, a, b)
+        assert now == ([1] if hidden else [1, 2])
+
+
+def test_who_comes_back_is_known_by_the_clothes() -> None:
+    tracker = Tracker(3)
+    for k in range(30):
+        assert ids(tracker, k / FPS, (at(200), RED), (at(600), BLUE)) == [1, 2]
+    for k in range(30, 120):
+        assert ids(tracker, k / FPS, (at(200), RED)) == [1]
+    # Back on the other side, and somebody new beside.
+    for k in range(120, 150):
+        now = ids(tracker, k / FPS, (at(200), RED), (at(400), BLUE), (at(700), GREEN))
+        assert now == [1, 2, 3]
+    assert tracker.ids == {1, 2, 3}
+
+
+def test_after_long_nobody_is_known() -> None:
+    tracker = Tracker()
+    for k in range(10):
+        ids(tracker, k / FPS, (at(200), RED))
+    for k in range(3):
+        assert ids(tracker, 60 + k / FPS, (at(200), RED)) == [2]
+    assert tracker.ids == {2}
+
+
+def test_a_film_that_begins_again_has_the_same_people() -> None:
+    tracker = Tracker(2)
+    for _ in range(3):
+        for k in range(20):
+            now = ids(tracker, k / FPS, (at(200), RED), (at(600), BLUE))
+            assert now == [1, 2]
+
+
+def test_a_person_seen_twice_is_one() -> None:
+    better, worse = at(200), found(at(204).joints, 0.5)
+    assert alike(better, worse) > 0.9
+    assert distinct([worse, better, at(600)])[0] is better
+    assert len(distinct([worse, better, at(600)])) == 2
+    # Side by side, arm in arm, they are two.
+    assert len(distinct([at(200), at(280)])) == 2
+
+
+def test_unsure_newcomers_wait_for_a_second_picture() -> None:
+    tracker = Tracker()
+    faint = found(at(200).joints, 0.4)
+    assert ids(tracker, 0.0, (faint, RED)) == [0]
+    assert ids(tracker, 1 / FPS, (faint, RED)) == [1]
+    assert ids(tracker, 2 / FPS, (found(at(600).joints, 0.4), RED)) == [0]
+
+
+def test_the_limit_keeps_those_who_were_there_first() -> None:
+    tracker = Tracker(2)
+    for k in range(5):
+        assert sorted(ids(tracker, k / FPS, (at(150), RED), (at(450), BLUE), (at(750), GREEN))
+                      ) == [0, 1, 2]  # fmt: skip
+    tracker.most = 1
+    assert ids(tracker, 5 / FPS, (at(150), RED), (at(450), BLUE)).count(1) == 1
+    assert len(tracker.looks(5 / FPS, 900, 480)) == 1
+
+
+def test_it_looks_where_people_were_a_moment_ago() -> None:
+    tracker = Tracker(2)
+    ids(tracker, 0.0, (at(200), RED), (at(600), BLUE))
+    centres = sorted(look.cx for look in tracker.looks(1 / FPS, 900, 480))
+    assert centres == pytest.approx([200, 600], abs=40)
+    assert tracker.looks(0.5, 900, 480) == []
+    tracker.forget()
+    assert tracker.looks(1 / FPS, 900, 480) == []
+
+
+def test_colours_tell_clothes_apart_and_need_a_torso() -> None:
+    a, b = ((at(200), c) for c in (RED, BLUE))
+    red, blue = (colours(scene(p), p[0]) for p in (a, b))
+    dark = colours(scene((at(200), (20, 20, 130))), at(200))
+    assert same_colours(red, red) == pytest.approx(1)
+    assert same_colours(red, blue) < 0.3
+    assert same_colours(red, dark) < 0.8
+    confidence = np.full(J, 0.9)
+    confidence[INDEX["left_hip"]] = 0.1
+    assert colours(scene(a), found(at(200).joints, confidence)) is None
+    assert colours(scene(a), at(5000)) is None
+    assert same_colours(red, None) == 0

@@ -18,15 +18,17 @@ def _point(p: np.ndarray) -> tuple[int, int]:
     return round(float(p[0]) * (1 << _SHIFT)), round(float(p[1]) * (1 << _SHIFT))
 
 
-def draw_skeleton(image: np.ndarray, points: np.ndarray, confidence: np.ndarray) -> None:
+def draw_skeleton(
+    image: np.ndarray, points: np.ndarray, confidence: np.ndarray, number: int = 0
+) -> None:
     """Draws one person into `image` (BGR) in place: sides by colour, confidence by opacity.
 
-    points: (J, 2) pixels. confidence: (J,) in 0..1.
+    points: (J, 2) pixels. confidence: (J,) in 0..1. number: the person's id, 0 for none.
     """
     opacity = palette.opacity(confidence)
     width = max(2, round(max(image.shape[:2]) / 250))
-    joints = palette.joint_colours()
-    bones = palette.bone_colours(BONES)
+    joints = palette.joint_colours(number=number)
+    bones = palette.bone_colours(BONES, number=number)
     # Faint parts are blended one by one; what is sure, the usual case, is drawn directly.
     for (a, b), rgb in zip(BONES, bones, strict=True):
         i, j = INDEX[a], INDEX[b]

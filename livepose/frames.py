@@ -66,7 +66,8 @@ class Pose:
     joints: (J, 2) float32 pixels of the frame.
     xyz: (J, 3) float32 metres about the pelvis, camera axes (x right, y down, z away).
     confidence: (J,) float32 in 0..1, low where a joint is hidden or outside the picture.
-    score: confidence of the person as a whole, 0..1. id: the same for the same person, from 1 on.
+    score: confidence of the person as a whole, 0..1. id: the same for the same person, from 1 on;
+    0 where only one is followed.
     position: (3,) float32 metres, the pelvis in camera axes with the camera at 0, if known.
     lag_s: how much later the joints are than the picture, by smoothing.
     """
@@ -95,6 +96,19 @@ class Heatmaps:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Viewpoint:
+    """Where the camera stands, as far as the people before it tell.
+
+    up: (3,) unit vector in camera axes. height: metres above the floor. fov: degrees across the
+    longer side of the picture.
+    """
+
+    up: np.ndarray
+    height: float
+    fov: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """A frame with the poses found in it; `frame.timeline` tells when each stage was done."""
 
@@ -103,6 +117,7 @@ class Result:
     model: str = ""
     device: str = ""
     heatmaps: tuple[Heatmaps, ...] = field(default=())
+    viewpoint: Viewpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,14 @@ SIDES: dict[str, RGB] = {
     "middle": (236, 240, 245),
 }
 
+# One colour for each person where several are followed (after Okabe & Ito, with four more).
+PEOPLE: tuple[RGB, ...] = (
+    (86, 180, 233), (230, 159, 0), (0, 178, 130), (224, 130, 184), (240, 228, 66),
+    (213, 94, 0), (120, 130, 240), (150, 205, 90), (200, 160, 130), (190, 190, 200),
+)  # fmt: skip
+# A person's left side is so much lighter and the right side so much darker.
+_SHADES = {"left": 0.4, "right": -0.25, "middle": 0.0}
+
 # Below `FADE[0]` a joint is not drawn at all, above `FADE[1]` it is drawn in full.
 FADE = (0.1, 0.5)
 
@@ -45,22 +53,42 @@ LEVELS: dict[str, RGB] = {
 }
 
 
+def person_colour(number: int) -> RGB:
+    """Of the person with this id, from 1 on."""
+    return PEOPLE[(number - 1) % len(PEOPLE)]
+
+
+def sides_of(number: int, middle: RGB = SIDES["middle"]) -> dict[str, RGB]:
+    """Colours of left, right and middle: the usual ones for id 0, shades of one for a person."""
+    if number == 0:
+        return {**SIDES, "middle": middle}
+    own = np.array(person_colour(number), float)
+    shades = {side: own + (255 - own) * s if s > 0 else own * (1 + s)
+              for side, s in _SHADES.items()}  # fmt: skip
+    return {side: (int(c[0]), int(c[1]), int(c[2])) for side, c in shades.items()}
+
+
 def bone_side(bone: tuple[str, str]) -> str:
     """The side that a bone is drawn in: that of its outer end."""
     return side(bone[1]) if side(bone[1]) != "middle" else side(bone[0])
 
 
-def joint_colours(middle: RGB = SIDES["middle"]) -> np.ndarray:
-    """(J, 3) uint8 RGB in the order of `JOINTS`; `middle` suits the background."""
-    sides = {**SIDES, "middle": middle}
+def joint_colours(middle: RGB = SIDES["middle"], number: int = 0) -> np.ndarray:
+    """(J, 3) uint8 RGB in the order of `JOINTS`; `middle` suits the background.
+
+    number: the person's id, 0 where only one is followed.
+    """
+    sides = sides_of(number, middle)
     return np.array([sides[side(name)] for name in JOINTS], np.uint8)
 
 
 def bone_colours(
-    bones: Sequence[tuple[str, str]] = (*BONES, *FACE_BONES), middle: RGB = SIDES["middle"]
+    bones: Sequence[tuple[str, str]] = (*BONES, *FACE_BONES),
+    middle: RGB = SIDES["middle"],
+    number: int = 0,
 ) -> np.ndarray:
-    """(len(bones), 3) uint8 RGB."""
-    sides = {**SIDES, "middle": middle}
+    """(len(bones), 3) uint8 RGB, see `joint_colours`."""
+    sides = sides_of(number, middle)
     return np.array([sides[bone_side(bone)] for bone in bones], np.uint8)
 
 

@@ -13,10 +13,15 @@ from livepose.capture import CaptureOptions
 from livepose.engine import headless
 from livepose.engine.device import PRECISIONS, DeviceError
 from livepose.engine.session import DEFAULT_MODEL, Session
+from livepose.engine.settings import EngineSettings
+from livepose.engine.smoothing import Smoothing
+from livepose.engine.steady import View
 from livepose.engine.worker import set_cpu_threads
 from livepose.frames import Event, Result
 from livepose.models.store import WeightsError, find, read_card
 from livepose.timing.report import as_text, write_json
+
+DEFAULTS = EngineSettings()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     engine.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
     engine.add_argument("--threads", type=int, help="CPU threads for the network")
+
+    people = parser.add_argument_group("people")
+    people.add_argument("--people", type=int, default=DEFAULTS.people,
+                        help="follow so many at the same time, 1 to 10")  # fmt: skip
+    people.add_argument("--fov", type=float, default=DEFAULTS.view.fov, metavar="DEGREES",
+                        help="field of view of the camera across the longer side")  # fmt: skip
+    people.add_argument("--height", type=float, default=DEFAULTS.view.height, metavar="METRES",
+                        help="of a standing person, for distances")  # fmt: skip
+    people.add_argument("--smooth", action=argparse.BooleanOptionalAction, default=True,
+                        help="steady joints, bones that keep their lengths")  # fmt: skip
+    people.add_argument("--predict", action="store_true",
+                        help="show joints as they will be when they are seen")  # fmt: skip
 
     report = parser.add_argument_group("headless")
     report.add_argument("--headless", action="store_true", help="no window, also with a display")
@@ -68,6 +85,10 @@ def main(args: argparse.Namespace) -> int:
     try:
         read_card(find(args.model))  # before any window opens
         options = _capture_options(args)
+        args.settings = EngineSettings(
+            people=args.people, view=View(args.fov, args.height),
+            smoothing=Smoothing(on=args.smooth, predict=args.predict),
+        )  # fmt: skip
     except (WeightsError, ValueError) as error:
         print(f"livepose: {error}", file=sys.stderr)
         return 2
@@ -109,7 +130,7 @@ def _factory(
         return Session(
             args.source, args.model, options=options, device=args.device,
             precision=args.precision, on_result=on_result, on_event=on_event,
-            lossless=args.every_frame, window=window,
+            lossless=args.every_frame, window=window, settings=args.settings,
         )  # fmt: skip
 
     return make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -15,9 +16,13 @@ from livepose.engine.region import Found
 from livepose.engine.settings import EngineSettings
 from livepose.engine.steady import Steady
 from livepose.engine.tracking import Tracker, distinct
-from livepose.frames import Frame, Heatmaps, Pose, Region, Result
+from livepose.frames import Frame, Heatmaps, Pose, Region, Result, Viewpoint
 from livepose.lift.camera import Intrinsics
+from livepose.lift.floor import Floor
 from livepose.models.margipose import MargiPose, Output
+
+# Pictures between two looks at where people stand: the floor stays where it is.
+_FLOOR_EVERY = 5
 
 
 class Detector(Protocol):
@@ -42,8 +47,8 @@ class Predictor:
         )
         self.model, self.placement, self.detector = model, placement, detector
         self.settings = settings
-        self._tracker, self._steady = Tracker(), Steady()
-        self._since_detection = 0
+        self._tracker, self._steady, self._floor = Tracker(), Steady(), Floor()
+        self._since_detection = self._pictures = 0
 
     def warm_up(self, runs: int = 3) -> None:
         """First runs choose kernels and allocate; call it on the thread that will predict."""
@@ -55,6 +60,7 @@ class Predictor:
         """Everybody is new next: the source has changed."""
         self._tracker.forget()
         self._steady.forget()
+        self._floor = Floor()
 
     def __call__(self, frame: Frame, want_heatmaps: bool = False, ahead_s: float = 0.0) -> Result:
         """Finds the people in the frame; marks its timeline from detect to track.
@@ -79,7 +85,10 @@ class Predictor:
     def _result(
         self, frame: Frame, poses: Sequence[Pose], heatmaps: tuple[Heatmaps, ...]
     ) -> Result:
-        return Result(frame, tuple(poses), self.model, self.placement.device_name, heatmaps)
+        viewpoint = Viewpoint(self._floor.up, self._floor.height, self.settings.view.fov)
+        return Result(
+            frame, tuple(poses), self.model, self.placement.device_name, heatmaps, viewpoint
+        )
 
     def _looks(self, frame: Frame, time_s: float) -> list[Region]:
         """Squares that may hold people: those followed, and now and then new ones."""
@@ -107,6 +116,12 @@ class Predictor:
         self._steady.keep(self._tracker.ids)
         poses = [self._steady(person.id, found, time_s, camera, view, smoothing, ahead_s)
                  for person, found in shown]  # fmt: skip
+        self._pictures += 1
+        if self._pictures % _FLOOR_EVERY == 0:
+            for pose in poses:
+                self._floor.add(pose.xyz + pose.position, pose.confidence)
+        if self.settings.people == 1:
+            poses = [replace(pose, id=0) for pose in poses]
         return poses, [found for _, found in shown]
 
     @torch.inference_mode()

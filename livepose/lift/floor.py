@@ -59,15 +59,16 @@ class Floor:
         self.up = _unit(np.sum(self._axes, axis=0) + _LEVEL * level)
         self.height = float(np.median([-foot @ self.up for foot in self._feet])) + _ANKLE_HEIGHT
 
-    def to_world(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) metres, camera axes -> x right, y away from the camera, z up; floor at z = 0.
 
-        The camera stands at (0, 0, height) and looks along y.
-        """
-        forward = np.array([0.0, 0.0, 1.0])
-        forward = _unit(forward - (forward @ self.up) * self.up)
-        axes = np.stack([np.cross(forward, self.up), forward, self.up], 1)
-        return points @ axes + np.array([0.0, 0.0, self.height])
+def to_world(points: np.ndarray, up: np.ndarray, height: float) -> np.ndarray:
+    """(..., 3) metres, camera axes -> x right, y away from the camera, z up; floor at z = 0.
+
+    up: (3,) in camera axes. height: of the camera, which stands at (0, 0, height), looks along y.
+    """
+    forward = np.array([0.0, 0.0, 1.0])
+    forward = _unit(forward - (forward @ up) * up)
+    axes = np.stack([np.cross(forward, up), forward, up], 1)
+    return points @ axes + np.array([0.0, 0.0, height])
 
 
 def _unit(v: np.ndarray) -> np.ndarray:

@@ -38,8 +38,10 @@ GROUPS: dict[str, dict[str, Spec]] = {
         "view_side": Spec("Side", ("2",), "view", checkable=True),
         "view_top": Spec("Top", ("3",), "view", checkable=True),
         "view_angled": Spec("Angled", ("4",), "view", checkable=True),
+        "trails": Spec("Trails on the floor", ("T",), checkable=True),
     },
     "Window": {
+        "tuning": Spec("Settings", ("G",), "tune", checkable=True),
         "latency": Spec("Latency panel", ("L",), "latency", checkable=True),
         "fullscreen": Spec("Full screen", ("F11", "F"), "fullscreen", checkable=True),
         "help": Spec("Keyboard and mouse", ("F1", "?"), "help"),

@@ -89,6 +89,10 @@ _ICONS: dict[str, Callable[[_Strokes], object]] = {
     .line((12, 9.5), (12, 14)).dot(12, 17),
     "error": lambda s: s.circle(12, 12, 9).line((12, 7), (12, 12.8)).dot(12, 16.4),
     "check": lambda s: s.line((4.5, 12.5), (10, 18), (19.5, 7)),
+    "tune": lambda s: (
+        s.line((4, 7), (12, 7)).line((17, 7), (20, 7)).circle(14.5, 7, 2.2)
+        .line((4, 16.5), (6.5, 16.5)).line((11.5, 16.5), (20, 16.5)).circle(9, 16.5, 2.2)
+    ),
     "fullscreen": lambda s: (
         s.line((4, 9), (4, 4), (9, 4)).line((15, 4), (20, 4), (20, 9))
         .line((20, 15), (20, 20), (15, 20)).line((9, 20), (4, 20), (4, 15))

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 MEANING = {
     "capture": "The picture exists until it is in memory: exposure, transfer, decoding",
     "wait": "In the one-slot hand-over, until inference takes it",
+    "detect": "Looking for people who are not followed yet",
     "preprocess": "Cutting out and scaling the part that the network looks at",
     "upload": "To the device that computes",
     "forward": "The network itself",
     "decode": "From heat maps to joints",
     "download": "Back from the device",
+    "track": "Who is who, smoothing, metres",
     "handover": "From the engine until the window begins to paint",
     "paint": "Painting, until the pixels have gone to the screen",
     "total": "Age of the picture at the moment it is on the screen",

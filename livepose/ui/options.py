@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Result
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ class SessionLike(Protocol):
     """The part of `livepose.engine.session.Session` that the window uses."""
 
     want_heatmaps: bool
+    settings: EngineSettings
 
     @property
     def paused(self) -> bool: ...

@@ -6,22 +6,32 @@ the contracts put their origin, is at (0.5, 0.5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 from PyQt5.QtCore import QLineF, QPointF, QRectF, Qt
-from PyQt5.QtGui import QColor, QImage, QPainter, QPen
+from PyQt5.QtGui import QColor, QFont, QImage, QPainter, QPen
 
 from livepose import palette
 from livepose.frames import Heatmaps, Pose
 from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS
+from livepose.ui.theme import font
 
 ALL_JOINTS = -1
 
 _ALL_BONES = (*FACE_BONES, *BONES)
 _ENDS = [(INDEX[a], INDEX[b]) for a, b in _ALL_BONES]
-_BONE_COLOURS = [QColor(*map(int, rgb)) for rgb in palette.bone_colours(_ALL_BONES)]
-_JOINT_COLOURS = [QColor(*map(int, rgb)) for rgb in palette.joint_colours()]
 _FACE = {INDEX[name] for bone in FACE_BONES for name in bone}
 _CASING = QColor(10, 12, 16)
+
+
+@lru_cache(maxsize=32)
+def _colours(number: int) -> tuple[list[QColor], list[QColor]]:
+    """Of bones and joints of the person with this id."""
+    bones = palette.bone_colours(_ALL_BONES, number=number)
+    joints = palette.joint_colours(number=number)
+    return [QColor(*map(int, c)) for c in bones], [QColor(*map(int, c)) for c in joints]
 
 
 def _see_through(colour: QColor, alpha: float) -> QColor:
@@ -38,13 +48,14 @@ def skeleton(painter: QPainter, pose: Pose, zoom: float, strength: float = 1.0) 
     # Thickness follows the person's size on the screen, within what is easy to see.
     width = float(np.clip(pose.region.side * zoom * 0.0105, 2.0, 6.5)) / zoom
     casing = 1.3 / zoom
+    bone_colours, joint_colours = _colours(pose.id)
 
     pen = QPen()
     pen.setCapStyle(Qt.RoundCap)
     painter.setRenderHint(QPainter.Antialiasing)
     # All casings first, so that none cuts into the coloured line of another bone.
     for cased in (True, False):
-        for (a, b), colour, bone in zip(_ENDS, _BONE_COLOURS, _ALL_BONES, strict=True):
+        for (a, b), colour, bone in zip(_ENDS, bone_colours, _ALL_BONES, strict=True):
             visible = float(min(alpha[a], alpha[b]))
             if visible <= 0:
                 continue
@@ -54,7 +65,7 @@ def skeleton(painter: QPainter, pose: Pose, zoom: float, strength: float = 1.0) 
                          else _see_through(colour, visible))  # fmt: skip
             painter.setPen(pen)
             painter.drawLine(QLineF(points[a], points[b]))
-    for i, (point, colour) in enumerate(zip(points, _JOINT_COLOURS, strict=True)):
+    for i, (point, colour) in enumerate(zip(points, joint_colours, strict=True)):
         visible = float(alpha[i])
         if visible <= 0:
             continue
@@ -65,6 +76,42 @@ def skeleton(painter: QPainter, pose: Pose, zoom: float, strength: float = 1.0) 
         painter.setBrush(_see_through(colour, visible))
         painter.drawEllipse(point, radius, radius)
     painter.setBrush(Qt.NoBrush)
+
+
+def number(painter: QPainter, pose: Pose, zoom: float, mirror: bool) -> None:
+    """The person's id on a disc of its colour, above the head; in a mirrored picture upright."""
+    if not pose.id:
+        return
+    x, y = (float(v) + 0.5 for v in pose.joints[INDEX["head_top"]])
+    painter.save()
+    painter.translate(x, y)
+    painter.scale((-1 if mirror else 1) / zoom, 1 / zoom)
+    _disc(painter, QPointF(0, -20), 10, pose.id)
+    painter.restore()
+
+
+def atlas(numbers: Sequence[int], side: int) -> np.ndarray:
+    """(side, N * side, 4) uint8 RGBA: the ids as `number` draws them, one cell each."""
+    image = QImage(side * len(numbers), side, QImage.Format_RGBA8888)
+    image.fill(Qt.transparent)
+    painter = QPainter(image)
+    for k, one in enumerate(numbers):
+        _disc(painter, QPointF((k + 0.5) * side, side / 2), side / 2 - 2, one)
+    painter.end()
+    bits = image.constBits()
+    bits.setsize(image.sizeInBytes())
+    return np.frombuffer(bits, np.uint8).reshape(side, -1, 4).copy()
+
+
+def _disc(painter: QPainter, centre: QPointF, radius: float, one: int) -> None:
+    painter.setRenderHint(QPainter.Antialiasing)
+    painter.setPen(QPen(_see_through(_CASING, 0.7), 1.5))
+    painter.setBrush(QColor(*palette.person_colour(one)))
+    painter.drawEllipse(centre, radius, radius)
+    painter.setPen(_CASING)
+    painter.setFont(font(9, QFont.Bold))
+    box = QRectF(centre.x() - radius, centre.y() - radius, 2 * radius, 2 * radius)
+    painter.drawText(box, Qt.AlignCenter, str(one))
 
 
 def heat_image(maps: Heatmaps, joint: int, confidence: np.ndarray) -> QImage:

@@ -157,6 +157,8 @@ class PictureView(QWidget):
                 painting.heat(painter, maps, joint, pose.confidence, zoom)
         for pose in result.poses:
             painting.skeleton(painter, pose, zoom, strength=0.45 if heated else 1.0)
+        for pose in result.poses:
+            painting.number(painter, pose, zoom, self.mirror)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.double_clicked.emit()

@@ -23,6 +23,7 @@ from vispy.visuals import Visual  # noqa: E402
 
 from livepose.palette import RGB  # noqa: E402
 from livepose.ui.camera import VIEWS, CameraState  # noqa: E402
+from livepose.ui.painting import atlas  # noqa: E402
 from livepose.ui.skeleton_mesh import Mesh  # noqa: E402
 from livepose.ui.theme import DARK, Theme  # noqa: E402
 
@@ -77,6 +78,7 @@ _FLOOR_FRAGMENT = """
 uniform vec3 u_floor;
 uniform vec3 u_grid;
 uniform float u_radius;
+uniform vec2 u_shift;
 varying vec2 v_place;
 float line(float along, float wide) {
     float pixel = fwidth(along);
@@ -88,20 +90,44 @@ void main() {
     float far = length(v_place) / u_radius;
     if (far > 1.0) discard;
     float fade = 1.0 - smoothstep(0.35, 1.0, far);
-    vec2 half_metres = v_place * 2.0;
+    vec2 place = v_place + u_shift;
+    vec2 half_metres = place * 2.0;
     float fine = max(line(half_metres.x, 0.4), line(half_metres.y, 0.4));
-    float coarse = max(line(v_place.x, 0.8), line(v_place.y, 0.8));
+    float coarse = max(line(place.x, 0.8), line(place.y, 0.8));
     vec3 colour = mix(u_floor, u_grid, max(0.35 * fine, 0.85 * coarse));
-    // The axes through the origin: x in red, y (away) in green.
-    vec2 axis = 1.0 - smoothstep(vec2(0.5), vec2(1.5), abs(v_place) / fwidth(v_place));
+    // The axes through the place of the camera: x in red, y (away) in green.
+    vec2 axis = 1.0 - smoothstep(vec2(0.5), vec2(1.5), abs(place) / fwidth(place));
     colour = mix(colour, vec3(0.45, 0.72, 0.36), 0.85 * axis.x);
     colour = mix(colour, vec3(0.86, 0.36, 0.36), 0.85 * axis.y);
     gl_FragColor = vec4(colour, fade);
 }
 """
+_LABEL_VERTEX = """
+attribute vec3 a_position;
+attribute float a_cell;
+uniform float u_size;
+varying float v_cell;
+void main() {
+    v_cell = a_cell;
+    gl_Position = $transform(vec4(a_position, 1.0));
+    gl_PointSize = u_size;
+}
+"""
+_LABEL_FRAGMENT = """
+uniform sampler2D u_atlas;
+uniform float u_cells;
+varying float v_cell;
+void main() {
+    vec4 c = texture2D(u_atlas, vec2((v_cell + gl_PointCoord.x) / u_cells, gl_PointCoord.y));
+    if (c.a < 0.05) discard;
+    gl_FragColor = c;
+}
+"""
 # Right, up and towards the viewer.
 _KEY_LIGHT = np.array([-0.35, 0.82, 0.45])
 
+
+LABEL_SIZE = 24.0  # pixels
 
 # One triangle without size and without opacity.
 _NOBODY = Mesh(
@@ -168,6 +194,7 @@ class _FloorVisual(Visual):
         self.shared_program["u_radius"] = radius
         self.shared_program["u_floor"] = (0.0, 0.0, 0.0)
         self.shared_program["u_grid"] = (0.0, 0.0, 0.0)
+        self.shared_program["u_shift"] = (0.0, 0.0)
         self._draw_mode = "triangle_strip"
         self.set_gl_state(
             depth_test=True, depth_mask=False, cull_face=False, blend=True,
@@ -179,7 +206,33 @@ class _FloorVisual(Visual):
         view.view_program.vert["transform"] = view.transforms.get_transform()
 
 
+class _LabelsVisual(Visual):
+    """Small pictures that always face the viewer, from one texture with a cell for each."""
+
+    def __init__(self) -> None:
+        super().__init__(_LABEL_VERTEX, _LABEL_FRAGMENT)
+        self.shared_program["u_size"] = LABEL_SIZE
+        self._draw_mode = "points"
+        self.set_gl_state(
+            depth_test=False, depth_mask=False, blend=True,
+            blend_func=("src_alpha", "one_minus_src_alpha"),
+        )  # fmt: skip
+        self.freeze()
+
+    def set_data(self, positions: np.ndarray, atlas: np.ndarray) -> None:
+        """(N, 3) places, (S, N * S, 4) uint8 RGBA."""
+        count = len(positions)
+        self.shared_program["a_position"] = positions.astype(np.float32)
+        self.shared_program["a_cell"] = np.arange(count, dtype=np.float32)
+        self.shared_program["u_atlas"] = gloo.Texture2D(atlas, interpolation="linear")
+        self.shared_program["u_cells"] = float(count)
+
+    def _prepare_transforms(self, view: Any) -> None:
+        view.view_program.vert["transform"] = view.transforms.get_transform()
+
+
 _Lit = create_visual_node(_LitVisual)
+_Labels = create_visual_node(_LabelsVisual)
 _Floor = create_visual_node(_FloorVisual)
 
 
@@ -208,12 +261,20 @@ class Scene3D:
         self._faces = gloo.IndexBuffer(_NOBODY.faces)
         self._face_count = len(_NOBODY.faces)
         root = self._view.scene
-        self._floor = _Floor(3.5, parent=root)
+        self._floor = _Floor(5.0, parent=root)
         self._shadow = _Lit(self._buffers, self._faces, True, parent=root)
         self._body = _Lit(self._buffers, self._faces, False, parent=root)
         # The body is drawn last and always, even if it is nobody: it leaves writing to the depth
         # buffer switched on, without which the next picture's clearing would do nothing.
-        for order, node in enumerate((self._floor, self._shadow, self._body)):
+        self._lines = scene.visuals.Line(
+            np.zeros((2, 3)), connect="segments", method="gl", parent=root
+        )
+        self._labels = _Labels(parent=root)
+        self._lines.visible = self._labels.visible = False
+        self._labelled: tuple[int, ...] = ()
+        self._atlas = np.zeros((1, 1, 4), np.uint8)
+        nodes = (self._floor, self._shadow, self._lines, self._labels, self._body)
+        for order, node in enumerate(nodes):
             node.order = order
         self.canvas.events.draw.connect(self._aim_light, position="first")
         self.look("angled")
@@ -240,6 +301,25 @@ class Scene3D:
         if len(mesh.faces) != self._face_count:
             self._faces.set_data(mesh.faces)
             self._face_count = len(mesh.faces)
+
+    def show_lines(self, points: np.ndarray, colours: np.ndarray) -> None:
+        """Pairs of ends (2 N, 3) and their colours (2 N, 4) in 0..1: trails, the camera."""
+        self._lines.visible = len(points) > 0
+        if len(points):
+            self._lines.set_data(points.astype(np.float32), colours.astype(np.float32))
+
+    def show_numbers(self, places: np.ndarray, numbers: tuple[int, ...]) -> None:
+        """Ids at places (N, 3), above everything."""
+        self._labels.visible = bool(numbers)
+        if not numbers:
+            return
+        if numbers != self._labelled:
+            self._labelled, self._atlas = numbers, atlas(numbers, round(LABEL_SIZE))
+        self._labels.set_data(places, self._atlas)
+
+    def move_floor(self, focus: np.ndarray) -> None:
+        """The grid stays where it is in the world when the view moves on: (2,) metres."""
+        self._floor.shared_program["u_shift"] = (float(focus[0]), float(focus[1]))
 
     def look(self, view: str) -> None:
         """Turns the camera to one of `VIEWS`, the whole person in sight."""

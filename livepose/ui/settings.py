@@ -29,6 +29,14 @@ class Settings:
         return self._flag("window/latency", True)
 
     @property
+    def tuning(self) -> bool:
+        return self._flag("window/tuning", False)
+
+    @property
+    def trails(self) -> bool:
+        return self._flag("view/trails", True)
+
+    @property
     def mirror(self) -> bool:
         return self._flag("view/mirror", False)
 
@@ -55,14 +63,16 @@ class Settings:
         self._store.setValue("files/folder", path)
 
     def save(
-        self, *, geometry: QByteArray | None, splitter: QByteArray, latency: bool, mirror: bool,
-        theme: str, camera: list[float] | None,
+        self, *, geometry: QByteArray | None, splitter: QByteArray, latency: bool, tuning: bool,
+        mirror: bool, trails: bool, theme: str, camera: list[float] | None,
     ) -> None:  # fmt: skip
         if geometry is not None:
             self._store.setValue("window/geometry", geometry)
         self._store.setValue("window/splitter", splitter)
         self._store.setValue("window/latency", latency)
+        self._store.setValue("window/tuning", tuning)
         self._store.setValue("view/mirror", mirror)
+        self._store.setValue("view/trails", trails)
         self._store.setValue("view/theme", theme)
         if camera is not None:
             self._store.setValue("view/camera", camera)

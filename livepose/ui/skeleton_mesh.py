@@ -6,8 +6,9 @@ normals and colours change from frame to frame, the faces depend on the number o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -131,15 +132,17 @@ def tubes(
 
 
 def build(
-    points: np.ndarray, confidence: np.ndarray, middle: RGB = palette.SIDES["middle"]
-) -> Mesh:
+    points: np.ndarray, confidence: np.ndarray, middle: RGB = palette.SIDES["middle"],
+    numbers: Sequence[int] | None = None,
+) -> Mesh:  # fmt: skip
     """Mesh of all persons.
 
     Args:
         points: (P, J, 3) metres, z up. confidence: (P, J).
-        middle: colour of the body's middle line.
+        middle: colour of the body's middle line. numbers: ids, for their colours (None: all 0).
     """
     persons = len(points)
+    numbers = [0] * persons if numbers is None else numbers
     if not persons:
         empty = np.zeros((0, 3), np.float32)
         return Mesh(empty, empty, np.zeros((0, 4), np.float32), np.zeros((0, 3), np.uint32))
@@ -164,8 +167,9 @@ def build(
     large_positions = centres[:, [_HEAD]] + radii[:, [_HEAD], None, None] * large
 
     bone_alpha = np.minimum(alpha[:, _FROM], alpha[:, _TO])
-    bone_rgba = _rgba(palette.bone_colours(_BONES, middle), bone_alpha)
-    joint_rgba = _rgba(palette.joint_colours(middle), alpha)
+    bones, joints = (np.stack(part) for part in zip(*(_colours(middle, n) for n in numbers),
+                                                    strict=True))  # fmt: skip
+    bone_rgba, joint_rgba = _rgba(bones, bone_alpha), _rgba(joints, alpha)
 
     def merged(*parts: np.ndarray) -> np.ndarray:
         width = parts[0].shape[-1]
@@ -196,7 +200,12 @@ def _onto_head(face: np.ndarray, head: np.ndarray, radius: np.ndarray) -> np.nda
     return np.where(inside, head + out / np.maximum(distance, 1e-3) * radius[..., None], face)
 
 
+@lru_cache(maxsize=32)
+def _colours(middle: RGB, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of bones and joints of the person with this id."""
+    return palette.bone_colours(_BONES, middle, number), palette.joint_colours(middle, number)
+
+
 def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(N, 3) uint8 and (P, N) -> (P, N, 4) 0..1."""
-    colours = np.broadcast_to(rgb.astype(np.float32) / 255, (*alpha.shape, 3))
-    return np.concatenate([colours, alpha[..., None]], axis=-1)
+    """(P, N, 3) uint8 and (P, N) -> (P, N, 4) 0..1."""
+    return np.concatenate([rgb.astype(np.float32) / 255, alpha[..., None]], axis=-1)

@@ -1,18 +1,21 @@
 """Poses in the viewer's world: metres, x right, y away, z up, feet on the floor z = 0 (numpy only).
 
-The engine gives joints about each person's own pelvis. Where the persons stand, and on what
-height, is worked out here, for the eye only.
+The camera stands above the origin. What is drawn is moved sideways so that the people stay in the
+middle of the view: `Stage.focus` is the place on the floor that is drawn at the origin.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 
-from livepose.frames import Pose
-from livepose.skeleton import indices
+from livepose.frames import Pose, Viewpoint
+from livepose.lift import floor
+from livepose.lift.camera import Intrinsics
+from livepose.skeleton import INDEX, indices
 
 # Ankle joints are drawn as balls of about this radius that rest on the floor.
 SOLE = 0.035
@@ -20,47 +23,64 @@ SOLE = 0.035
 PELVIS_HEIGHT = 0.92
 # Seconds: quickly out of the floor, slowly down to it, so that a jump looks like one.
 RISE, SINK = 0.05, 0.35
+# The focus follows people who leave its neighbourhood (metres), in about so many seconds.
+NEAR, FOLLOW = 0.6, 0.5
+TRAIL_S = 4.0
+_TRAIL_STEP = 0.03  # metres between two points of a trail
 
 _ANKLES = indices(["left_ankle", "right_ankle"])
+_PELVIS = INDEX["pelvis"]
 _TRUSTED = 0.3
-_REACH = 2.5
-_FOCAL = 0.9
-
-
-def to_world(xyz: np.ndarray, mirror: bool = False) -> np.ndarray:
-    """Camera axes (x right, y down, z away) -> world axes (x right, y away, z up)."""
-    x, y, z = np.moveaxis(np.asarray(xyz, np.float32), -1, 0)
-    return np.stack([-x if mirror else x, z, -y], axis=-1)
+_FRUSTUM = 0.45  # metres of a frustum's sides along the camera's axis
 
 
 class Stage:
-    """Stands persons on the floor and beside one another; remembers their heights over time."""
+    """Stands people on the floor at their places; remembers heights and ways over time.
+
+    focus: (2,) x and y of the world that are drawn at the origin.
+    """
 
     def __init__(self) -> None:
+        self.focus = np.zeros(2)
         self._heights: dict[int, float] = {}
+        self._ways: dict[int, deque[tuple[float, float, float]]] = {}
         self._time_s = -math.inf
 
     def place(
-        self, poses: Sequence[Pose], width: int, time_s: float, mirror: bool = False
-    ) -> np.ndarray:
-        """(P, J, 3) world positions of the joints of all poses of one frame `width` pixels wide."""
+        self, poses: Sequence[Pose], viewpoint: Viewpoint | None, time_s: float,
+        mirror: bool = False,
+    ) -> np.ndarray:  # fmt: skip
+        """(P, J, 3) positions of the joints of all poses of one frame, about the focus."""
         if not poses:
             self._heights.clear()
             return np.zeros((0, 0, 3), np.float32)
         passed = time_s - self._time_s
         self._time_s = time_s
-        before = self._heights if 0 <= passed < 1 else {}
+        lasting = 0 <= passed < 1
+        before = self._heights if lasting else {}
         self._heights = {}
-        offsets = spread(poses, width)
         placed = []
-        for pose, (right, away) in zip(poses, offsets, strict=True):
-            points = to_world(pose.xyz, mirror)
+        for pose in poses:
+            points = in_world(pose, viewpoint, mirror)
+            points[:, 2] -= points[_PELVIS, 2]
             height = self._height(pose, points, before.get(pose.id), passed)
             self._heights[pose.id] = height
-            placed.append(
-                points + np.array([-right if mirror else right, away, height], np.float32)
-            )
-        return np.stack(placed)
+            points[:, 2] += height
+            placed.append(points)
+        out = np.stack(placed)
+        self._follow(out[:, _PELVIS, :2].mean(0), passed if lasting else None)
+        self._remember(poses, out[:, _PELVIS], time_s)
+        out[..., :2] -= self.focus
+        return out.astype(np.float32)
+
+    def trails(self) -> list[tuple[int, np.ndarray]]:
+        """(id, (N, 3) points on the floor about the focus) of the last seconds, oldest first."""
+        out = []
+        for number, way in self._ways.items():
+            points = np.array([(x, y, 0.01) for _, x, y in way])
+            points[:, :2] -= self.focus
+            out.append((number, points))
+        return out
 
     def _height(self, pose: Pose, points: np.ndarray, before: float | None, passed: float) -> float:
         """Height of the pelvis: that at which the lower ankle touches the floor, smoothed."""
@@ -72,29 +92,50 @@ class Stage:
         pace = RISE if target > before else SINK
         return target + (before - target) * math.exp(-passed / pace)
 
+    def _follow(self, middle: np.ndarray, passed: float | None) -> None:
+        if not np.isfinite(middle).all():
+            return
+        away = middle - self.focus
+        far = float(np.linalg.norm(away))
+        if passed is None:
+            self.focus = middle
+        elif far > NEAR:
+            self.focus = self.focus + away * (1 - NEAR / far) * (1 - math.exp(-passed / FOLLOW))
 
-def spread(poses: Sequence[Pose], width: int) -> np.ndarray:
-    """(P, 2) offsets (right, away) in metres of several persons about their middle.
+    def _remember(self, poses: Sequence[Pose], where: np.ndarray, time_s: float) -> None:
+        for pose, (x, y, _) in zip(poses, where, strict=True):
+            way = self._ways.setdefault(pose.id, deque())
+            if way and not 0 <= time_s - way[-1][0] < 1:  # a cut
+                way.clear()
+            if not way or math.hypot(x - way[-1][1], y - way[-1][2]) > _TRAIL_STEP:
+                way.append((time_s, float(x), float(y)))
+        for number in list(self._ways):
+            way = self._ways[number]
+            while way and not 0 <= time_s - way[0][0] < TRAIL_S:
+                way.popleft()
+            if not way:
+                del self._ways[number]
 
-    Scale and place of each person come from the match of its metric joints with its pixels; the
-    focal length is a guess, good enough to tell who stands beside, before and behind whom.
+
+def in_world(pose: Pose, viewpoint: Viewpoint | None, mirror: bool = False) -> np.ndarray:
+    """(J, 3) where the joints are; about the pelvis, upright, where the engine gives no place."""
+    flip = np.array([-1.0 if mirror else 1.0, 1.0, 1.0])
+    if viewpoint is None or pose.position is None:
+        x, y, z = np.moveaxis(np.asarray(pose.xyz, float), -1, 0)
+        return np.stack([x, z, -y], axis=-1) * flip
+    points = np.asarray(pose.xyz, float) + pose.position
+    return floor.to_world(points, viewpoint.up, viewpoint.height) * flip
+
+
+def frustum(viewpoint: Viewpoint, width: int, height: int) -> np.ndarray:
+    """(8, 2, 3) lines of the camera's field of view, in world coordinates.
+
+    width, height: of the picture in pixels.
     """
-    if len(poses) < 2:
-        return np.zeros((len(poses), 2), np.float32)
-    places = []
-    for pose in poses:
-        good = (pose.confidence >= _TRUSTED) & np.isfinite(pose.joints).all(-1)
-        if good.sum() < 2:
-            good = np.isfinite(pose.joints).all(-1)
-        pixels, metres = pose.joints[good], pose.xyz[good, :2]
-        if len(pixels) < 2:
-            places.append((0.0, 0.0))
-            continue
-        centre_px, centre_m = pixels.mean(0), metres.mean(0)
-        spread_px, spread_m = pixels - centre_px, metres - centre_m
-        scale = float((spread_px * spread_m).sum() / max(float((spread_m**2).sum()), 1e-6))
-        scale = max(scale, 1.0)
-        pelvis_px = centre_px[0] - scale * centre_m[0]
-        places.append(((pelvis_px - width / 2) / scale, _FOCAL * width / scale))
-    offsets = np.array(places, np.float32)
-    return np.clip(offsets - offsets.mean(0), -_REACH, _REACH)
+    camera = Intrinsics.of_fov(width, height, viewpoint.fov)
+    half = np.array([width, height]) / 2 / camera.focal * _FRUSTUM
+    corners = np.array([[x * half[0], y * half[1], _FRUSTUM]
+                        for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))])  # fmt: skip
+    lines = [(np.zeros(3), c) for c in corners]
+    lines += list(zip(corners, np.roll(corners, -1, 0), strict=True))
+    return floor.to_world(np.array(lines), viewpoint.up, viewpoint.height)

@@ -63,6 +63,17 @@ QWidget { color: $text; }
 QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 4px 6px; }
 QFrame#bar { background: $surface; border: none; border-bottom: 1px solid $border; }
 QFrame#strip, QFrame#panel { background: $surface; border: none; border-top: 1px solid $border; }
+QFrame#side { background: $surface; border: none; border-left: 1px solid $border; }
+QSlider { min-height: 20px; }
+QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: $raised; }
+QSlider::sub-page:horizontal { height: 4px; border-radius: 2px; background: $accent; }
+QSlider::sub-page:horizontal:disabled { background: $border; }
+QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px;
+    background: $text; }
+QSlider::handle:horizontal:disabled { background: $muted; }
+QSlider::handle:horizontal:focus { background: $accent; }
+QCheckBox { spacing: 8px; padding: 3px 0; }
+QCheckBox:disabled { color: $muted; }
 QFrame#header { background: $surface; border: none; border-bottom: 1px solid $border; }
 QFrame#rule { background: $border; border: none; max-width: 1px; min-width: 1px; }
 QLabel#title { color: $text; font-weight: 600; }

@@ -10,10 +10,12 @@ from PyQt5.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, pyqtSigna
 from PyQt5.QtGui import QColor, QFont, QGuiApplication, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from livepose import palette
 from livepose.frames import Result
+from livepose.skeleton import INDEX
 from livepose.ui import skeleton_mesh
 from livepose.ui.camera import VIEWS, CameraState
-from livepose.ui.standing import Stage
+from livepose.ui.standing import Stage, frustum
 from livepose.ui.theme import DARK, Theme, font
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 _INTERVAL_S = 1 / 30
 _SHARE = 0.15
 _PATIENCE_MS = 120
+_ABOVE = np.array([0.0, 0.0, 0.18])  # metres from the top of the head to the number
 
 
 class View3D(QWidget):
@@ -46,6 +49,7 @@ class View3D(QWidget):
             # paint of the picture would pass the whole window through it (10 ms in software).
             self.setAttribute(Qt.WA_NativeWindow)
         self.mirror = False
+        self.trails = True
         self.problem = ""
         self._theme = theme
         self._stage = Stage()
@@ -138,13 +142,38 @@ class View3D(QWidget):
     def _draw(self) -> None:
         if self.scene is None or self._result is None:
             return
-        frame, poses = self._result.frame, self._result.poses
+        result, poses = self._result, self._result.poses
         self._last_s = time.monotonic()
-        points = self._stage.place(poses, frame.width, frame.timeline.start_ns / 1e9, self.mirror)
+        time_s = result.frame.timeline.start_ns / 1e9
+        points = self._stage.place(poses, result.viewpoint, time_s, self.mirror)
         confidence = np.array([pose.confidence for pose in poses])
-        self.scene.show(skeleton_mesh.build(points, confidence, self._theme.middle))
+        numbers = [pose.id for pose in poses]
+        self.scene.show(skeleton_mesh.build(points, confidence, self._theme.middle, numbers))
+        named = [i for i, number in enumerate(numbers) if number]
+        heads = points[named, INDEX["head_top"]] if named else points[:0]
+        self.scene.show_numbers(heads + _ABOVE, tuple(numbers[i] for i in named))
+        self.scene.show_lines(*self._lines(result))
+        self.scene.move_floor(self._stage.focus)
         self.scene.native.update()
         self.shown = self._result
+
+    def _lines(self, result: Result) -> tuple[np.ndarray, np.ndarray]:
+        """Ends and colours of what is drawn in lines: where people went, and the camera."""
+        ends, colours = [np.zeros((0, 3))], [np.zeros((0, 4))]
+        for number, way in self._stage.trails() if self.trails else ():
+            pairs = np.repeat(way, 2, axis=0)[1:-1]
+            rgb = np.array(palette.person_colour(number) if number else self._theme.middle) / 255
+            fade = np.repeat(np.linspace(0.1, 0.9, len(way)), 2)[1:-1, None]
+            ends.append(pairs)
+            colours.append(np.hstack([np.tile(rgb, (len(pairs), 1)), fade]))
+        if result.viewpoint is not None:
+            frame = result.frame
+            lines = frustum(result.viewpoint, frame.width, frame.height).reshape(-1, 3)
+            lines[:, :2] -= self._stage.focus
+            ends.append(lines)
+            grey = np.array([*self._theme.grid, 230]) / 255
+            colours.append(np.tile(grey, (len(lines), 1)))
+        return np.concatenate(ends), np.concatenate(colours)
 
     def _begins(self, event: object) -> None:
         self._began_s = time.monotonic()

@@ -24,6 +24,7 @@ from PyQt5.QtWidgets import (
 )
 
 from livepose import palette
+from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Result
 from livepose.timing.timeline import now_ns
 from livepose.ui import icons, screenshot, theme
@@ -39,6 +40,7 @@ from livepose.ui.pickers import HeatPicker, ModelPicker, SourcePicker
 from livepose.ui.picture import PictureView
 from livepose.ui.settings import Settings
 from livepose.ui.status import StatusStrip
+from livepose.ui.tuning import TuningPanel
 from livepose.ui.view3d import View3D
 
 REFRESH_MS = 250
@@ -77,6 +79,7 @@ class MainWindow(QMainWindow):
         self.heat = HeatPicker()
         self.status = StatusStrip()
         self.latency = LatencyPanel()
+        self.tuning = TuningPanel(self.session.settings)
         self._saver = screenshot.Saver(self)
         self._compose()
         self._connect()
@@ -115,7 +118,11 @@ class MainWindow(QMainWindow):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._tool_bar())
-        layout.addWidget(self.splitter, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.splitter, 1)
+        middle.addWidget(self.tuning)
+        layout.addLayout(middle, 1)
         layout.addWidget(self.status)
         layout.addWidget(self.latency)
         self.setCentralWidget(body)
@@ -132,7 +139,7 @@ class MainWindow(QMainWindow):
         for name in ("pause", "step", "mirror", "screenshot"):
             row.addWidget(self._button(name))
         row.addStretch(1)
-        for name in ("latency", "fullscreen", "help"):
+        for name in ("tuning", "latency", "fullscreen", "help"):
             row.addWidget(self._button(name))
         self._menu_button = QToolButton(toolTip="Menu", popupMode=QToolButton.InstantPopup)
         self._menu_button.setIconSize(QSize(20, 20))
@@ -154,7 +161,7 @@ class MainWindow(QMainWindow):
         for name in ("open", "cameras", "screenshot"):
             menu.addAction(actions[name])
         menu.addSeparator()
-        for name in ("mirror", "latency", "fullscreen"):
+        for name in ("mirror", "trails", "tuning", "latency", "fullscreen"):
             menu.addAction(actions[name])
         views = menu.addMenu("3D view")
         for view in VIEWS:
@@ -184,6 +191,7 @@ class MainWindow(QMainWindow):
         self.sources.file_wanted.connect(self._choose_file)
         self.models.chosen.connect(self.session.use)
         self.heat.chosen.connect(self._set_heat)
+        self.tuning.changed.connect(self._tune)
         self._saver.saved.connect(lambda path: self.toast.show_text(f"Saved {path}"))
         self._saver.failed.connect(lambda text: self.toast.show_text(text, "warning"))
         self._system_theme.changed.connect(lambda: self.set_theme(self._theme_choice))
@@ -198,6 +206,8 @@ class MainWindow(QMainWindow):
             "heat_back": lambda: self.heat.step(-1),
             "screenshot": self._screenshot,
             **{f"view_{view}": partial(self._look, view) for view in VIEWS},
+            "trails": self._set_trails,
+            "tuning": self.tuning.setVisible,
             "latency": self.latency.setVisible,
             "fullscreen": self._set_fullscreen,
             "help": self._show_help,
@@ -238,6 +248,10 @@ class MainWindow(QMainWindow):
             self.splitter.restoreState(stored.splitter)
         self.actions_["latency"].setChecked(stored.latency)
         self.latency.setVisible(stored.latency)
+        self.actions_["tuning"].setChecked(stored.tuning)
+        self.tuning.setVisible(stored.tuning)
+        self.actions_["trails"].setChecked(stored.trails)
+        self._set_trails(stored.trails)
         mirror = stored.mirror if options.mirror is None else options.mirror
         self.actions_["mirror"].setChecked(mirror)
         self._set_mirror(mirror)
@@ -252,7 +266,9 @@ class MainWindow(QMainWindow):
             geometry=None if self.isFullScreen() else self.saveGeometry(),
             splitter=self.splitter.saveState(),
             latency=self.actions_["latency"].isChecked(),
+            tuning=self.actions_["tuning"].isChecked(),
             mirror=self.picture.mirror,
+            trails=self.view3d.trails,
             theme=self._theme_choice,
             camera=self.view3d.camera_state(),
         )
@@ -294,6 +310,8 @@ class MainWindow(QMainWindow):
         self.status.set_stats(stats, self.session.model, age, paused)
         if self.latency.isVisible():
             self.latency.set_stats(stats)
+        if self.tuning.isVisible() and result is not None:
+            self.tuning.set_poses(result.poses)
         self.sources.set_current(self.session.source)
         self.models.set_models(self.session.models, self.session.model)
         self._show_paused(paused)
@@ -337,6 +355,18 @@ class MainWindow(QMainWindow):
     def _set_heat(self, joint: int | None) -> None:
         self.session.want_heatmaps = joint is not None
         self.picture.set_heat_joint(joint)
+
+    def _set_trails(self, on: bool) -> None:
+        self.view3d.trails = on
+        self.view3d.refresh()
+
+    def _tune(self, settings: EngineSettings) -> None:
+        self.session.settings = settings
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        """Left and right have colours where one person is followed, else every person has one."""
+        self._legend.setText(_legend(self._theme) if self.session.settings.people == 1 else "")
 
     def _look(self, view: str) -> None:
         self.view3d.look(view)
@@ -386,7 +416,7 @@ class MainWindow(QMainWindow):
         self._menu_button.setIcon(icons.icon("menu", self._theme.text))
         for part in (self.picture, self.view3d, self.latency, self.sources, self.models, self.heat):
             part.set_theme(self._theme)
-        self._legend.setText(_legend(self._theme))
+        self._show_legend()
         self._show_paused(self.session.paused)
 
     # Files dropped on the window

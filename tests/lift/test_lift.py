@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 
 from livepose.lift.bones import Bones
 from livepose.lift.camera import Intrinsics
-from livepose.lift.floor import Floor
+from livepose.lift.floor import Floor, to_world
 from livepose.lift.metric import _FROM, _TO, LENGTHS, distance, rays, to_metres, to_pixels
 from livepose.skeleton import BONES, INDEX, J
 
@@ -166,9 +166,9 @@ def test_the_floor_is_found_under_people(pitch: float, height: float) -> None:
         floor.add((world - eye) @ turn.T, SURE)
     assert floor.seen
     assert floor.height == pytest.approx(height, abs=0.12)
-    there = floor.to_world((world - eye) @ turn.T)
+    there = to_world((world - eye) @ turn.T, floor.up, floor.height)
     assert np.abs(there - world).max() < 0.25
-    assert floor.to_world(np.zeros(3)) == pytest.approx([0, 0, floor.height])
+    assert to_world(np.zeros(3), floor.up, 1.2) == pytest.approx([0, 0, 1.2])
 
 
 def test_who_sits_or_whose_feet_are_hidden_says_nothing_about_the_floor() -> None:

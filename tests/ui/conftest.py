@@ -77,11 +77,11 @@ def make_window(app, until, tmp_path: Path) -> Iterator[Callable]:
 
     made = []
 
-    def make(start: bool = True, **options):
+    def make(start: bool = True, session=FakeSession, **options):
         options.setdefault("settings", str(tmp_path / "settings.ini"))
         options.setdefault("theme", "dark")
         options.setdefault("size", (1000, 640))
-        window = MainWindow(AppOptions(FakeSession, **options))
+        window = MainWindow(AppOptions(session, **options))
         made.append(window)
         window.show()
         until(lambda: window.windowHandle() is not None and window.windowHandle().isExposed())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Heatmaps, Pose, Region, Result
 from livepose.skeleton import INDEX, JOINTS, J
 from livepose.timing.stats import Latency, StageStats, Stats
@@ -78,6 +79,8 @@ def heatmaps(pose: Pose, size: int = 32) -> Heatmaps:
 
 
 class FakeSession:
+    settings = EngineSettings()
+
     def __init__(
         self, on_result: Callable[[Result], None], on_event: Callable[[Event], None]
     ) -> None:

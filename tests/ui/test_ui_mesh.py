@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from livepose import palette
+from livepose.frames import Pose, Viewpoint
 from livepose.skeleton import INDEX, JOINTS, J, side
 from livepose.ui import skeleton_mesh
 from livepose.ui.camera import VIEWS
-from livepose.ui.standing import PELVIS_HEIGHT, SOLE, Stage, spread, to_world
+from livepose.ui.standing import NEAR, PELVIS_HEIGHT, SOLE, Stage, frustum, in_world
 
 from .fakes import person
 
+LEVEL = Viewpoint(np.array([0.0, -1.0, 0.0]), 1.2, 60.0)
+
 
 def mesh(*poses, middle=(10, 20, 30)):
-    points = Stage().place(poses, 320, 0.0)
+    points = Stage().place(poses, None, 0.0)
     confidence = np.array([p.confidence for p in poses])
     return points, skeleton_mesh.build(points, confidence, middle)
 
@@ -94,8 +97,12 @@ def test_nobody_gives_an_empty_mesh() -> None:
 
 def test_world_axes_and_mirror() -> None:
     # camera: right, down, away -> world: right, away, up
-    np.testing.assert_array_equal(to_world(np.array([[1.0, 2.0, 3.0]])), [[1, 3, -2]])
-    np.testing.assert_array_equal(to_world(np.array([[1.0, 2.0, 3.0]]), mirror=True), [[-1, 3, -2]])
+    there = replace(person(), xyz=np.array([[1.0, 2.0, 3.0]]))
+    np.testing.assert_array_equal(in_world(there, None), [[1, 3, -2]])
+    np.testing.assert_array_equal(in_world(there, None, mirror=True), [[-1, 3, -2]])
+    placed = replace(there, position=np.array([0.5, 0.0, 2.0]))
+    np.testing.assert_allclose(in_world(placed, LEVEL), [[1.5, 5, 1.2 - 2]])
+    np.testing.assert_allclose(in_world(placed, LEVEL, mirror=True), [[-1.5, 5, 1.2 - 2]])
 
 
 def test_feet_stand_on_the_floor_and_jumps_are_smoothed() -> None:
@@ -103,7 +110,7 @@ def test_feet_stand_on_the_floor_and_jumps_are_smoothed() -> None:
     ankles = [INDEX["left_ankle"], INDEX["right_ankle"]]
 
     def lowest(p, t: float) -> float:
-        return float(stage.place([p], 320, t)[0][ankles, 2].min())
+        return float(stage.place([p], None, t)[0][ankles, 2].min())
 
     assert lowest(pose, 0.0) == pytest.approx(SOLE, abs=1e-5)
     lifted = pose.xyz.copy()
@@ -125,18 +132,66 @@ def test_hidden_feet_leave_the_pelvis_at_standing_height() -> None:
     pose = person()
     confidence = pose.confidence.copy()
     confidence[[INDEX["left_ankle"], INDEX["right_ankle"]]] = 0.1
-    points = Stage().place([replace(pose, confidence=confidence)], 320, 0.0)
+    points = Stage().place([replace(pose, confidence=confidence)], None, 0.0)
     assert points[0, INDEX["pelvis"], 2] == pytest.approx(PELVIS_HEIGHT)
 
 
-def test_several_persons_stand_side_by_side_and_behind_each_other() -> None:
-    near, far = person((80, 110), scale=100), person((240, 110), scale=50)
-    offsets = spread([near, far], 320)
-    np.testing.assert_allclose(offsets.mean(0), 0, atol=1e-5)
-    assert offsets[0, 0] < offsets[1, 0]
-    assert offsets[0, 1] < offsets[1, 1]
-    np.testing.assert_array_equal(spread([near], 320), [[0, 0]])
-    assert np.isfinite(spread([near, replace(far, joints=np.full((J, 2), np.nan))], 320)).all()
+def at(x: float, away: float, number: int = 0) -> Pose:
+    return replace(person(), position=np.array([x, 0.0, away]), id=number)
+
+
+def test_people_stand_at_their_distances_and_the_view_follows() -> None:
+    stage = Stage()
+    pelvis = INDEX["pelvis"]
+    points = stage.place([at(-0.5, 2, 1), at(1, 4, 2)], LEVEL, 0.0)
+    np.testing.assert_allclose(points[1, pelvis] - points[0, pelvis], [1.5, 2, 0], atol=1e-5)
+    np.testing.assert_allclose(stage.focus, [0.25, 3])
+    np.testing.assert_allclose(points[:, pelvis, :2].mean(0), 0, atol=1e-5)
+    # Small steps do not move the view, long ways do, smoothly.
+    stage.place([at(-0.3, 2, 1), at(1, 4, 2)], LEVEL, 0.1)
+    np.testing.assert_allclose(stage.focus, [0.25, 3])
+    for k in range(60):
+        points = stage.place([at(3, 6, 1)], LEVEL, 0.2 + k / 30)
+    assert np.linalg.norm(points[0, pelvis, :2]) == pytest.approx(NEAR, abs=0.1)
+    # After a cut it is there at once.
+    stage.place([at(-3, 2, 1)], LEVEL, 60.0)
+    np.testing.assert_allclose(stage.focus, [-3, 2])
+
+
+def test_trails_lie_where_people_went_and_end() -> None:
+    stage = Stage()
+    for k in range(30):
+        stage.place([at(0.05 * k, 3, 1), at(-1, 3, 2)], LEVEL, k / 30)
+    ways = dict(stage.trails())
+    assert len(ways[1]) == 30
+    assert len(ways[2]) == 1  # who stands leaves none
+    ways[1][:, :2] += stage.focus
+    np.testing.assert_allclose(ways[1][[0, -1], :2], [[0, 3], [1.45, 3]], atol=1e-6)
+    for k in range(150):
+        stage.place([at(-1, 3, 2)], LEVEL, 1 + k / 30)
+    assert 1 not in dict(stage.trails())
+
+
+def test_the_camera_stands_above_the_floor_and_sees_what_it_sees() -> None:
+    lines = frustum(LEVEL, 1280, 720)
+    assert lines.shape == (8, 2, 3)
+    np.testing.assert_allclose(lines[:4, 0], [[0, 0, 1.2]] * 4)
+    corners = lines[:4, 1] - [0, 0, 1.2]
+    assert (corners[:, 1] > 0).all()
+    width, height = np.ptp(corners[:, 0]), np.ptp(corners[:, 2])
+    assert width / height == pytest.approx(16 / 9)
+    assert np.degrees(2 * np.arctan(width / 2 / corners[0, 1])) == pytest.approx(60)
+
+
+def test_each_person_has_a_colour_in_the_mesh() -> None:
+    points = Stage().place([at(-0.5, 2, 1), at(1, 4, 2)], LEVEL, 0.0)
+    mesh = skeleton_mesh.build(points, np.ones((2, J)), numbers=[1, 2])
+    one, two = np.split(mesh.colours[:, :3] * 255, 2)
+    one, two = ({tuple(c) for c in part.round().astype(int)} for part in (one, two))
+    assert one.isdisjoint(two)
+    assert palette.person_colour(1) in one
+    assert len({palette.person_colour(n) for n in range(1, 11)}) == 10
+    assert palette.person_colour(11) == palette.person_colour(1)
 
 
 def test_camera_views() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from livepose import palette
+from livepose.frames import Pose, Viewpoint
 
 from .fakes import person, result
 
@@ -137,3 +140,31 @@ def test_compass_follows_the_camera(shown, until) -> None:
     assert axes["Y"] == pytest.approx((0, 1), abs=1e-6)
     shown.scene.camera.azimuth = 10
     until(lambda: names[-1] == "")
+
+
+def test_people_are_numbered_and_leave_trails(shown, until) -> None:
+    level = Viewpoint(np.array([0.0, -1.0, 0.0]), 1.2, 60.0)
+
+    def at(x: float, number: int) -> Pose:
+        return replace(person(), position=np.array([x, 0.0, 3.0]), id=number)
+
+    def picture(*poses: Pose) -> np.ndarray:
+        news = replace(result(poses=poses), viewpoint=level)
+        shown.show_result(news)
+        until(lambda: shown.shown is news)
+        return shown.scene.image()
+
+    image = picture(at(-0.5, 1), at(0.5, 2))
+    for number in (1, 2):
+        own = near(image, palette.person_colour(number))
+        assert own.sum() > 300
+        # The disc with the number stands above the head.
+        rows = np.nonzero(own)[0]
+        assert (rows < np.median(rows) - 60).sum() > 30
+    shown.look("top")
+    for k in range(20):
+        image = picture(at(-0.5 + 0.05 * k, 1))
+    with_trail = near(image, palette.person_colour(1)).sum()
+    shown.trails = False
+    assert near(picture(at(0.45, 1)), palette.person_colour(1)).sum() < with_trail
+    shown.trails = True

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("open the app, or run the pipeline headless", "livepose.run"),
     "eval": ("measure a model on a data set", "livepose.evaluate.command"),
     "train": ("train a model", "livepose.train.command"),
+    "train-detector": ("train the network that finds people", "livepose.train.detector"),
     "synth": ("render labelled people for training", "livepose.synth.command"),
     "data": ("look at a data set, prepare it", "livepose.data.command"),
     "label": ("label pictures with a teacher network", "livepose.data.label"),

@@ -90,7 +90,7 @@ _NOISE = np.random.default_rng(0).normal(0, 1, (64 * 64 * 64,)).astype("f4")
 
 
 def recolour(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Colour, low light, noise, blur, JPEG and occluders on a training square (uint8, BGR)."""
+    """Colour, low light, noise, blur, JPEG and occluders on a training picture (uint8, BGR)."""
     levels = np.linspace(0, 1, 256, dtype="f4")[:, None]
     gamma = np.exp(rng.normal(0, 0.25))
     tint = np.exp(rng.normal(0, 0.08, 3))
@@ -107,8 +107,9 @@ def recolour(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if what[1] < 0.15:
         image = cv2.filter2D(image, -1, _motion(rng, image.shape[0]))
     if what[2] < 0.15:  # coarse: small people in large pictures
-        size, k = image.shape[0], rng.uniform(0.35, 0.8)
-        image = cv2.resize(cv2.resize(image, None, fx=k, fy=k), (size, size))
+        h, w = image.shape[:2]
+        k = rng.uniform(0.35, 0.8)
+        image = cv2.resize(cv2.resize(image, None, fx=k, fy=k), (w, h))
     if what[3] < 0.2:
         grain = _noise(rng, image.shape) * rng.uniform(3, 20)
         image = (image + grain).clip(0, 255).astype("u1")
@@ -155,11 +156,11 @@ def replace_background(
 
 
 def _occlude(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    size = image.shape[0]
+    size = np.array(image.shape[1::-1])
     w, h = (rng.uniform(0.1, 0.35, 2) * size).astype(int)
-    x, y = rng.integers(0, size - w), rng.integers(0, size - h)
+    x, y = rng.integers(0, size[0] - w), rng.integers(0, size[1] - h)
     if rng.random() < 0.5:  # a piece of the picture itself: clutter with natural texture
-        u, v = rng.integers(0, size - w), rng.integers(0, size - h)
+        u, v = rng.integers(0, size[0] - w), rng.integers(0, size[1] - h)
         image[y : y + h, x : x + w] = image[v : v + h, u : u + w].copy()
     else:
         image[y : y + h, x : x + w] = rng.integers(0, 256, 3)

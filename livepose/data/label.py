@@ -7,8 +7,11 @@
   of the hips (camera axes: x right, y down, z away) and visibility, NaN where nobody was found;
   ``image33`` (N, 33, 3): x, y in pixels and visibility.
 
-The two teachers need different environments (mediapipe 0.10.14 wants numpy 1), so each writes a
-file of its own.
+- with the MultiPose teacher ``boxes`` (N, 6, 5) instead: left, top, right, bottom in pixels and
+  score of everybody in the picture, the best first.
+
+MediaPipe and the others need different environments (mediapipe 0.10.14 wants numpy 1), so each
+teacher writes a file of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import IMAGE_SUFFIXES
 from livepose.models.movenet import VARIANTS, MoveNet
+from livepose.models.multipose import LONG_SIDE, MultiPose
 from livepose.models.store import WeightsError, load_model
 from livepose.skeleton import COCO_17, mirrored
 
@@ -85,6 +89,21 @@ def _labeller(
     return label
 
 
+def multipose_teacher(weights: Path) -> Teacher:
+    """A function from a BGR picture to the boxes of all people in it, by MoveNet MultiPose."""
+    net = MultiPose.load(weights)
+
+    @torch.inference_mode()
+    def label(image: np.ndarray) -> Row:
+        square = whole(image.shape[1], image.shape[0])
+        found = net(to_input([cut(image, square, LONG_SIDE)]))
+        corners = (2 * found.boxes[0].numpy() + 1) / LONG_SIDE - 1
+        boxes = square.to_picture(corners.reshape(-1, 2, 2)).reshape(-1, 4)
+        return {"boxes": np.column_stack([boxes, found.score[0].numpy()]).astype("f4")}
+
+    return label
+
+
 def mediapipe_teacher() -> Teacher:
     """A function from a BGR picture to its row, by MediaPipe Pose Full in static mode."""
     import mediapipe as mp
@@ -131,7 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, help="folder of pictures, those in it included")
     parser.add_argument(
         "--teacher", required=True,
-        help="thunder, lightning, mediapipe, or a model of livepose (name or .safetensors)",
+        help="thunder, lightning, multipose, mediapipe, or a model of livepose",
     )  # fmt: skip
     parser.add_argument("--weights", type=Path, help="movenet-*.safetensors, for MoveNet's")
     parser.add_argument(
@@ -148,11 +167,13 @@ def main(args: argparse.Namespace) -> int:
     try:
         if args.teacher == "mediapipe":
             label = mediapipe_teacher()
-        elif args.teacher not in VARIANTS:
+        elif args.teacher not in (*VARIANTS, "multipose"):
             label = model_teacher(args.teacher, args.plain)
         elif args.weights is None:
             print("livepose label: --weights FILE of the teacher is needed", file=sys.stderr)
             return 2
+        elif args.teacher == "multipose":
+            label = multipose_teacher(args.weights)
         else:
             label = movenet_teacher(args.teacher, args.weights, args.plain)
     except (OSError, ValueError, WeightsError) as error:

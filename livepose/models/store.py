@@ -16,13 +16,17 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import nn
 
 from livepose import skeleton
+from livepose.models.detector import PersonNet
 from livepose.models.margipose import Config, MargiPose
 from livepose.resources import WEIGHTS
 
 SCHEMA = "livepose-card/1"
-_KEYS = {"schema", "name", "network", "joints", "sha256", "training", "measured"}
+_KEYS = {"schema", "name", "network", "sha256", "training", "measured"}
+DETECTOR = WEIGHTS / "detector" / "person.safetensors"
+DETECTOR_NETWORK = {"kind": "detector"}
 
 
 class WeightsError(Exception):
@@ -62,7 +66,24 @@ def find(model: str, folder: Path = WEIGHTS) -> Path:
 
 
 def read_card(file: Path) -> Card:
-    """The card beside a safetensors file."""
+    """The card of a pose network, beside its safetensors file."""
+    path = file.with_suffix(".json")
+    data = _card(file)
+    if tuple(data.get("joints", ())) != skeleton.JOINTS:
+        raise WeightsError(
+            f"{path} has other joints than this version of livepose; get a matching one"
+        )
+    try:
+        config = Config(**data["network"])
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path} describes a network that livepose cannot build: {error}"
+        ) from error
+    return Card(data["name"], config, data["training"], data["measured"], data["sha256"])
+
+
+def _card(file: Path) -> dict[str, Any]:
+    """What all cards have, checked."""
     path = file.with_suffix(".json")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -80,28 +101,35 @@ def read_card(file: Path) -> Card:
         )
     if missing := sorted(_KEYS - set(data)):
         raise WeightsError(f"{path} lacks {', '.join(missing)}; get it again")
-    if tuple(data["joints"]) != skeleton.JOINTS:
-        raise WeightsError(
-            f"{path} has other joints than this version of livepose; get a matching one"
-        )
-    try:
-        config = Config(**data["network"])
-    except (TypeError, ValueError) as error:
-        raise WeightsError(
-            f"{path} describes a network that livepose cannot build: {error}"
-        ) from error
-    return Card(data["name"], config, data["training"], data["measured"], data["sha256"])
+    return data
 
 
 def load_model(model: str, folder: Path = WEIGHTS) -> tuple[MargiPose, Card]:
     """The network of a shipped name or a path, in float32 on the CPU, ready to run."""
     file = find(model, folder)
     card = read_card(file)
+    net = MargiPose(card.config)
+    _fill(net, file, card.sha256)
+    return net, card
+
+
+def load_detector(file: Path = DETECTOR) -> PersonNet:
+    """The network that finds people, in float32 on the CPU, ready to run."""
+    card = _card(file)
+    if card["network"] != DETECTOR_NETWORK:
+        raise WeightsError(f"{file} is not a detector of people")
+    net = PersonNet()
+    _fill(net, file, card["sha256"])
+    return net
+
+
+def _fill(net: nn.Module, file: Path, sha256: str) -> None:
+    """Puts the tensors of a file, which must be the one that its card describes, into a network."""
     try:
         raw = file.read_bytes()
     except OSError as error:
         raise WeightsError(f"{file} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(raw).hexdigest() != card.sha256:
+    if hashlib.sha256(raw).hexdigest() != sha256:
         raise WeightsError(
             f"{file} is not the file that its card describes (cut off, altered or mixed up); "
             "get both files again"
@@ -112,39 +140,49 @@ def load_model(model: str, folder: Path = WEIGHTS) -> tuple[MargiPose, Card]:
         raise WeightsError(
             f"{file} is not a whole safetensors file ({error}); get it again"
         ) from error
-    net = MargiPose(card.config)
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise WeightsError(f"{file} does not fit the network of its card: {first}") from error
-    return net.eval().requires_grad_(False), card
+    net.eval().requires_grad_(False)
 
 
 def save_model(
     file: Path, net: MargiPose, training: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> Card:
     """Writes ``file`` (float16 safetensors) and its card beside it."""
+    network = asdict(net.config)
+    _save(file, net, {"network": network, "joints": list(skeleton.JOINTS)}, training, measured)
+    return read_card(file)
+
+
+def save_detector(
+    file: Path, net: PersonNet, training: Mapping[str, Any], measured: Mapping[str, Any]
+) -> None:
+    """As `save_model`, of the network that finds people."""
+    _save(file, net, {"network": DETECTOR_NETWORK}, training, measured)
+
+
+def _save(
+    file: Path, net: nn.Module, what: Mapping[str, Any], training: Mapping[str, Any],
+    measured: Mapping[str, Any],
+) -> None:  # fmt: skip
     state = {
         k: v.detach().to("cpu", torch.float16).contiguous() for k, v in net.state_dict().items()
     }
     raw = save(state)
-    sha256 = hashlib.sha256(raw).hexdigest()
     card = {
-        "schema": SCHEMA, "name": file.stem, "network": asdict(net.config),
-        "joints": list(skeleton.JOINTS), "sha256": sha256,
+        "schema": SCHEMA, "name": file.stem, **what, "sha256": hashlib.sha256(raw).hexdigest(),
         "training": dict(training), "measured": dict(measured),
     }  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(raw)
     file.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    return read_card(file)
 
 
 def update_measured(file: Path, measured: Mapping[str, Any]) -> None:
     """Adds measured figures to the card beside a safetensors file."""
-    read_card(file)
-    path = file.with_suffix(".json")
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = _card(file)
     data["measured"].update(measured)
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    file.with_suffix(".json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -37,13 +37,18 @@ from livepose.train.memory import keep_memory
 SAVE_EVERY = 120  # seconds
 
 
-def learning_rate(step: int, c: TrainConfig) -> float:
-    """Linear warm-up to the peak, then cosine to 0 at the last step; one-cycle warms up longer."""
-    warm_up = round(0.3 * c.steps) if c.schedule == "one-cycle" else c.warm_up
+def cosine(step: int, steps: int, rate: float, warm_up: int) -> float:
+    """Learning rate: linear warm-up to `rate`, then along a cosine to 0 at the last step."""
     if step < warm_up:
-        return c.rate * (step + 1) / warm_up
-    share = (step - warm_up) / max(1, c.steps - warm_up)
-    return c.rate * 0.5 * (1 + math.cos(math.pi * share))
+        return rate * (step + 1) / warm_up
+    share = (step - warm_up) / max(1, steps - warm_up)
+    return rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def learning_rate(step: int, c: TrainConfig) -> float:
+    """See `cosine`; one-cycle warms up longer."""
+    warm_up = round(0.3 * c.steps) if c.schedule == "one-cycle" else c.warm_up
+    return cosine(step, c.steps, c.rate, warm_up)
 
 
 class Run:

@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, Spec]] = {
         "view_side": Spec("Side", ("2",), "view", checkable=True),
         "view_top": Spec("Top", ("3",), "view", checkable=True),
         "view_angled": Spec("Angled", ("4",), "view", checkable=True),
+        "view_room": Spec("Room", ("5",), "view", checkable=True),
         "trails": Spec("Trails on the floor", ("T",), checkable=True),
     },
     "Window": {

@@ -40,4 +40,5 @@ VIEWS: dict[str, CameraState] = {
     "side": CameraState(90, 0),
     "top": CameraState(0, 90),
     "angled": CameraState(28, 14),
+    "room": CameraState(35, 24, 6.0, (0.0, -0.8, 0.6)),
 }

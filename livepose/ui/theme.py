@@ -64,6 +64,11 @@ QToolTip { background: $raised; color: $text; border: 1px solid $border; padding
 QFrame#bar { background: $surface; border: none; border-bottom: 1px solid $border; }
 QFrame#strip, QFrame#panel { background: $surface; border: none; border-top: 1px solid $border; }
 QFrame#side { background: $surface; border: none; border-left: 1px solid $border; }
+QScrollBar:vertical { width: 8px; background: transparent; margin: 2px; }
+QScrollBar::handle:vertical { background: $border; border-radius: 3px; min-height: 24px; }
+QScrollBar::handle:vertical:hover { background: $muted; }
+QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {
+    height: 0; background: transparent; }
 QSlider { min-height: 20px; }
 QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: $raised; }
 QSlider::sub-page:horizontal { height: 4px; border-radius: 2px; background: $accent; }

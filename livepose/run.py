@@ -11,6 +11,7 @@ from pathlib import Path
 from livepose import resources
 from livepose.capture import CaptureOptions
 from livepose.engine import headless
+from livepose.engine.backends import BACKENDS
 from livepose.engine.device import PRECISIONS, DeviceError
 from livepose.engine.session import DEFAULT_MODEL, Session
 from livepose.engine.settings import EngineSettings
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument("--model", default=DEFAULT_MODEL, help="name or .safetensors file")
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     engine.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
+    engine.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the network")
     engine.add_argument("--threads", type=int, help="CPU threads for the network")
 
     people = parser.add_argument_group("people")
@@ -131,6 +133,7 @@ def _factory(
             args.source, args.model, options=options, device=args.device,
             precision=args.precision, on_result=on_result, on_event=on_event,
             lossless=args.every_frame, window=window, settings=args.settings,
+            backend=args.backend,
         )  # fmt: skip
 
     return make

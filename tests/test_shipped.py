@@ -12,6 +12,7 @@ from livepose import resources
 from livepose.crop import Square, cut
 from livepose.cv import cv2
 from livepose.engine import device
+from livepose.engine.backends import TorchBackend
 from livepose.engine.device import Placement
 from livepose.engine.predictor import Predictor
 from livepose.engine.session import DEFAULT_MODEL
@@ -27,7 +28,7 @@ LIMBS = indices([n for n in INDEX if n.split("_")[-1] in
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     net, card = load_model(DEFAULT_MODEL)
-    return Predictor(net, card.name, device.choose("cpu", "float32"))
+    return Predictor(TorchBackend(net, device.choose("cpu", "float32")), card.name, "CPU")
 
 
 def look(predictor: Predictor, image: np.ndarray) -> Result:
@@ -135,7 +136,8 @@ def test_half_precision_gives_the_same_pose(predictor: Predictor) -> None:
     predictor.forget()
     exact = look(predictor, image).poses[0]
     half_cpu = Placement(torch.device("cpu"), torch.bfloat16)
-    half = look(Predictor(load_model(DEFAULT_MODEL)[0], "", half_cpu), image).poses[0]
+    backend = TorchBackend(load_model(DEFAULT_MODEL)[0], half_cpu)
+    half = look(Predictor(backend, "", ""), image).poses[0]
     sure = exact.confidence > 0.5
     assert np.linalg.norm(exact.joints - half.joints, axis=1)[sure].max() < 0.01 * image.shape[1]
 

@@ -12,9 +12,10 @@ from livepose import resources
 from livepose.capture import DEFAULT, CaptureOptions, CaptureThread, Source, list_cameras
 from livepose.engine import device as devices
 from livepose.engine.settings import EngineSettings
-from livepose.engine.worker import InferenceThread, LoadModel, _load
+from livepose.engine.worker import InferenceThread, LoadDetector, LoadModel, _load
 from livepose.frames import Event, Result
 from livepose.models import store
+from livepose.models.store import load_detector
 from livepose.timing.stats import Latency, Rate, Stats
 
 DEFAULT_MODEL = "base"
@@ -27,7 +28,8 @@ class Session:
         source: what `livepose.capture.parse_source` takes, or a source. None: the first camera,
             and where there is none, the bundled clip (told by an event of kind ``no-camera``).
         model: name of a shipped model or path to a .safetensors file.
-        device, precision: see `livepose.engine.device.choose`.
+        device, precision: see `livepose.engine.device.choose`. backend: a name of
+            `livepose.engine.backends.BACKENDS`.
         lossless: every picture is processed, however long it takes (no live demo, then).
         window: frames that `stats` covers, None for all.
         settings: see `settings`.
@@ -49,6 +51,8 @@ class Session:
         lossless: bool = False,
         window: int | None = 150,
         load: LoadModel = _load,
+        backend: str = "auto",
+        load_detector: LoadDetector = load_detector,
         settings: EngineSettings = EngineSettings(),
     ) -> None:
         placement = devices.choose(device, precision)
@@ -62,8 +66,9 @@ class Session:
         self._options = options
         self._capture = CaptureThread(source, options, on_event=self._captured, lossless=lossless)
         self._engine = InferenceThread(
-            self._capture.slot, model, placement, on_result, on_event, load
-        )
+            self._capture.slot, model, placement, on_result, on_event, load, backend,
+            load_detector,
+        )  # fmt: skip
         self._engine.settings = settings
         self.latency = Latency(window)
         self._paints = Rate()
@@ -168,7 +173,7 @@ class Session:
     def stats(self) -> Stats:
         capture, engine = self._capture, self._engine
         stages, end_to_end = self.latency.summary()
-        notes = [engine.placement.note]
+        notes = [engine.placement.note, engine.backend_note]
         source = capture.source_name
         if capture.applied:
             source = f"{source} · {capture.applied}"
@@ -182,8 +187,8 @@ class Session:
             captured=capture.captured,
             dropped=capture.dropped,
             painted=self._painted,
-            device=engine.placement.device_name,
-            precision=engine.placement.precision_name,
+            device=engine.device_name,
+            precision=engine.precision,
             note="; ".join(n for n in notes if n),
             source=source,
         )

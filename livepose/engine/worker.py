@@ -9,12 +9,15 @@ from collections.abc import Callable
 import torch
 
 from livepose.capture import Slot
+from livepose.engine import backends
+from livepose.engine.detector import PersonDetector
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.predictor import Predictor
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Result
+from livepose.models.detector import PersonNet
 from livepose.models.margipose import MargiPose
-from livepose.models.store import WeightsError, load_model
+from livepose.models.store import WeightsError, load_detector, load_model
 from livepose.timing.stats import Rate
 
 # So many failures in a row on a GPU, and the CPU takes over.
@@ -22,6 +25,7 @@ GIVE_UP_AFTER = 3
 _QUIET_S = 2.0
 
 LoadModel = Callable[[str], MargiPose]
+LoadDetector = Callable[[], PersonNet]
 
 
 def _load(model: str) -> MargiPose:
@@ -34,7 +38,8 @@ class InferenceThread:
     Args:
         deliver: called with each result.
         on_event: told of models loaded, fall-backs, and failures (the thread goes on).
-        load: from a model's name to its network.
+        load: from a model's name to its network. load_detector: the network that finds people.
+        backend: see `livepose.engine.backends`.
     """
 
     def __init__(
@@ -45,9 +50,14 @@ class InferenceThread:
         deliver: Callable[[Result], None],
         on_event: Callable[[Event], None],
         load: LoadModel = _load,
+        backend: str = "auto",
+        load_detector: LoadDetector = load_detector,
     ) -> None:
         self.placement = placement
+        self.backend, self.backend_note = backend, ""
+        self._load_detector = load_detector
         self.model = model
+        self.device_name, self.precision = placement.device_name, placement.precision_name
         self.want_heatmaps = False
         self.settings = EngineSettings()
         self.ahead_s = 0.0  # from a picture to its painting
@@ -109,7 +119,7 @@ class InferenceThread:
         try:
             if predictor is None:
                 # Without a model there is still a picture to show.
-                result = Result(frame, (), self.model, self.placement.device_name)
+                result = Result(frame, (), self.model, self.device_name)
             else:
                 if self._forget:
                     self._forget = False
@@ -119,7 +129,7 @@ class InferenceThread:
             self.failures = 0
         except Exception as error:
             self._failed(error)
-            result = Result(frame, (), self.model, self.placement.device_name)
+            result = Result(frame, (), self.model, self.device_name)
         self.rate.tick()
         try:
             self._deliver(result)
@@ -151,9 +161,22 @@ class InferenceThread:
         )
 
     def _ready(self, net: MargiPose, model: str) -> Predictor:
-        predictor = Predictor(net, model, self.placement)
+        backend, self.backend_note = backends.make(net, self.placement, self.backend)
+        self.precision = backend.precision
+        self.device_name = self.placement.device_name
+        if backend.name != "torch":
+            self.device_name = self.device_name.replace(" (", f", {backend.name} (", 1)
+        predictor = Predictor(backend, model, self.device_name, self._detector())
         predictor.warm_up()
         return predictor
+
+    def _detector(self) -> PersonDetector | None:
+        try:
+            return PersonDetector(self._load_detector(), self.placement)
+        except WeightsError as error:
+            if self.settings.people > 1:
+                self._emit("warning", "detector", f"Only one person can be followed: {error}.")
+            return None
 
     def _change(self, model: str) -> None:
         try:
@@ -171,7 +194,7 @@ class InferenceThread:
             self._fall_back(f"{model} does not run on the GPU ({text})")
             predictor = self._ready(self._load(model), model)
         self._predictor, self.model = predictor, model
-        where = f"{self.placement.device_name}, {self.placement.precision_name}"
+        where = f"{self.device_name}, {self.precision}"
         self._emit("info", "model", f"{model} runs on {where}.")
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
 from livepose.capture import CaptureOptions
 from livepose.engine import device, region
+from livepose.engine.backends import TorchBackend
+from livepose.engine.predictor import Detector, Predictor
 from livepose.engine.session import Session
 from livepose.frames import Event, Frame, Pose, Region, Result
+from livepose.models.detector import PersonNet
 from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import WeightsError
 from livepose.skeleton import J
 from livepose.timing.timeline import Timeline, now_ns
 
@@ -24,6 +29,22 @@ FAST = CaptureOptions(retry_s=0.05, retry_max_s=0.1, stall_s=0.5)
 def tiny(name: str = "") -> MargiPose:
     torch.manual_seed(0)
     return MargiPose(TINY).eval()
+
+
+def nobody() -> PersonNet:
+    """No detector."""
+    raise WeightsError("there is none")
+
+
+# How sessions run in tests: small, without a detector, the same everywhere.
+CALM: dict[str, Any] = {
+    "options": FAST, "load": tiny, "device": "cpu", "precision": "float32", "backend": "torch",
+    "load_detector": nobody,
+}  # fmt: skip
+
+
+def predictor(net: MargiPose, detector: Detector | None = None, **more: Any) -> Predictor:
+    return Predictor(TorchBackend(net, CPU), "tiny", "CPU", detector, **more)
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
@@ -45,8 +66,8 @@ class Log:
 
 
 def session(source: str | None, log: Log, **more) -> Session:  # type: ignore[no-untyped-def]
-    more = {"options": FAST, "load": tiny, "device": "cpu", "precision": "float32", **more}
-    return Session(source, "tiny", on_result=log.results.append, on_event=log.events.append, **more)
+    return Session(source, "tiny", **{**CALM, "on_result": log.results.append,
+                                      "on_event": log.events.append, **more})  # fmt: skip
 
 
 def pose(joints: np.ndarray, confidence: float | np.ndarray = 0.9) -> Pose:

@@ -19,14 +19,13 @@ from livepose.engine.draw import annotated
 from livepose.engine.session import Session
 from livepose.frames import Result
 from livepose.skeleton import J
-from tests.engine.fakes import FAST, TINY, SlowNet, frame, pose, tiny
+from tests.engine.fakes import CALM, TINY, SlowNet, frame, pose, tiny
 
 
 def run(source: str | None, lossless: bool = False, load=tiny, **options) -> dict:  # type: ignore[no-untyped-def,type-arg]
     def make(on_result, on_event):  # type: ignore[no-untyped-def]
-        return Session(source, "tiny", options=FAST, device="cpu", precision="float32", load=load,
-                       on_result=on_result, on_event=on_event, window=None,
-                       lossless=lossless)  # fmt: skip
+        return Session(source, "tiny", on_result=on_result, on_event=on_event, window=None,
+                       lossless=lossless, **{**CALM, "load": load})  # fmt: skip
 
     return headless.run(make, headless.HeadlessOptions(**options))
 

@@ -18,7 +18,7 @@ from livepose.engine.worker import InferenceThread
 from livepose.frames import Event, Frame, Result
 from livepose.models.margipose import MargiPose
 from livepose.models.store import WeightsError
-from tests.engine.fakes import FAST, TINY, Log, SlowNet, frame, session, tiny, wait_for
+from tests.engine.fakes import CALM, TINY, Log, SlowNet, frame, session, tiny, wait_for
 
 
 def test_latency_is_bounded_with_a_network_ten_times_slower_than_the_source() -> None:
@@ -78,8 +78,7 @@ def test_a_failing_listener_does_not_end_the_thread() -> None:
         seen.append(result)
         raise RuntimeError("listener")
 
-    s = Session("synthetic:64x48@50", "tiny", options=FAST, device="cpu", precision="float32",
-                load=tiny, on_result=listen, on_event=events.append)  # fmt: skip
+    s = Session("synthetic:64x48@50", "tiny", on_result=listen, on_event=events.append, **CALM)
     s.start()
     wait_for(lambda: len(seen) >= 3)
     assert s.stop()
@@ -91,7 +90,7 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
     events: list[Event] = []
     meta = device.Placement(torch.device("cuda"), torch.float16)
     slot: Slot[Frame] = Slot()
-    thread = InferenceThread(slot, "tiny", meta, lambda r: None, events.append, tiny)
+    thread = InferenceThread(slot, "tiny", meta, lambda r: None, events.append, tiny, "torch")
 
     class Broken:
         def __call__(self, *a: object) -> Result:

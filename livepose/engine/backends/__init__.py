@@ -1,0 +1,43 @@
+"""Ways to run the pose network: the same poses from each, at different speeds.
+
+``torch`` runs everywhere and on CUDA; ``openvino`` is the fastest on CPUs that it knows;
+``onnxruntime`` is there to compare. What cannot be used here is said by name, and torch takes over.
+"""
+
+from __future__ import annotations
+
+from livepose.engine.backends.base import Backend, BackendError, Raw
+from livepose.engine.backends.torch_backend import TorchBackend
+from livepose.engine.device import Placement
+from livepose.models.margipose import MargiPose
+
+BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
+
+__all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
+
+
+def make(net: MargiPose, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
+    """The network, ready to run, and why it is not the way that was hoped for (or nothing).
+
+    Raises:
+        BackendError: a name that means nothing.
+    """
+    if name not in BACKENDS:
+        raise BackendError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
+    on_cpu = placement.device.type == "cpu"
+    if name == "auto":
+        name = "openvino" if on_cpu else "torch"
+    try:
+        if name == "openvino" and on_cpu:
+            from livepose.engine.backends.openvino_backend import OpenVINOBackend
+
+            return OpenVINOBackend(net, placement), ""
+        if name == "onnxruntime" and on_cpu:
+            from livepose.engine.backends.onnx_backend import OnnxBackend
+
+            return OnnxBackend(net, placement), ""
+    except Exception as error:  # not installed, or does not know this machine or network
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        note = f"{name} cannot be used ({text}); torch runs the network"
+        return TorchBackend(net, placement), note
+    return TorchBackend(net, placement), ""

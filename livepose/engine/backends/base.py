@@ -1,0 +1,74 @@
+"""What every backend takes and gives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from livepose.timing.timeline import Timeline
+
+
+class BackendError(ValueError):
+    """A backend that does not exist was asked for; the message says which do."""
+
+
+class Raw(NamedTuple):
+    """What the network says of B squares.
+
+    xyz: (B, J, 3) normalised coordinates. confidence: (B, J). maps: xy (B, J, H, W),
+    zy (B, J, H', D) and xz (B, J, D, W') probability maps, or nothing.
+    """
+
+    xyz: np.ndarray
+    confidence: np.ndarray
+    maps: tuple[np.ndarray, ...]
+
+
+class Backend(Protocol):
+    """name: of the backend. size: pixels of a square's side. precision: of the arithmetic."""
+
+    name: str
+    size: int
+    precision: str
+
+    def __call__(
+        self, crops: np.ndarray, timeline: Timeline | None = None, want_maps: bool = False
+    ) -> Raw:
+        """Squares (B, size, size, 3) of BGR bytes -> `Raw`; marks upload, forward, decode,
+        download."""
+        ...
+
+
+class Clock:
+    """Laps of the device: events on CUDA, where calls return before their work is done."""
+
+    def __init__(self, timeline: Timeline | None, device: torch.device) -> None:
+        self._timeline = timeline
+        self._events = [self._event()] if device.type == "cuda" and timeline else None
+        self._names: list[str] = []
+
+    @staticmethod
+    def _event() -> torch.cuda.Event:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def lap(self, stage: str) -> None:
+        if self._events is not None:
+            self._events.append(self._event())
+            self._names.append(stage)
+        elif self._timeline is not None:
+            self._timeline.mark(stage)
+
+    def done(self) -> None:
+        """After the device has been waited for."""
+        if self._timeline is None:
+            return
+        if self._events is None:
+            self._timeline.mark("download")
+            return
+        pairs = zip(self._events, self._events[1:], strict=False)
+        laps = [(n, a.elapsed_time(b)) for n, (a, b) in zip(self._names, pairs, strict=True)]
+        self._timeline.mark_parts([*laps, ("download", 0.0)])

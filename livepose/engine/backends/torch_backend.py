@@ -1,0 +1,41 @@
+"""PyTorch, on the CPU and on CUDA."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from livepose.crop import to_input
+from livepose.engine.backends.base import Clock, Raw
+from livepose.engine.device import Placement
+from livepose.models.margipose import MargiPose, Output
+from livepose.timing.timeline import Timeline
+
+
+class TorchBackend:
+    name = "torch"
+
+    def __init__(self, net: MargiPose, placement: Placement) -> None:
+        self.net = net.to(  # type: ignore[call-overload]
+            device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
+        )
+        self.placement = placement
+        self.size, self.precision = net.config.input_size, placement.precision_name
+
+    @torch.inference_mode()
+    def __call__(
+        self, crops: np.ndarray, timeline: Timeline | None = None, want_maps: bool = False
+    ) -> Raw:
+        device, dtype = self.placement.device, self.placement.dtype
+        clock = Clock(timeline, device)
+        x = to_input(torch.from_numpy(crops).to(device), dtype)
+        clock.lap("upload")
+        logits = self.net.logits(x)
+        clock.lap("forward")
+        out: Output = self.net.decode(logits)
+        clock.lap("decode")
+        # One download, which waits for the device.
+        flat = torch.cat([out.xyz, out.confidence[..., None]], -1).cpu().numpy()
+        maps = tuple(m.cpu().numpy() for m in (out.xy, out.zy, out.xz)) if want_maps else ()
+        clock.done()
+        return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), maps)

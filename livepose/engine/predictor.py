@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from livepose.crop import Square, cut
+from livepose.crop import Square
 from livepose.engine import region as regions
 from livepose.engine.backends import Backend
 from livepose.engine.region import Found
@@ -47,11 +47,11 @@ class Predictor:
 
     def warm_up(self, runs: int = 3) -> None:
         """First runs choose kernels and allocate; call it on the thread that will predict."""
-        size = self.backend.size
+        nothing = np.zeros((720, 1280, 3), np.uint8)
         for _ in range(runs):
-            self.backend(np.zeros((1, size, size, 3), np.uint8))
+            self.backend(nothing, [Square(640, 360, 720)])
         if self.detector is not None:
-            self.detector(np.zeros((720, 1280, 3), np.uint8))
+            self.detector(nothing)
 
     def forget(self) -> None:
         """Everybody is new next: the source has changed."""
@@ -69,9 +69,7 @@ class Predictor:
         if not looks:
             return self._result(frame, [], ())
         squares = [Square(look.cx, look.cy, look.side) for look in looks]
-        crops = np.stack([cut(frame.image, square, self.backend.size) for square in squares])
-        frame.timeline.mark("preprocess")
-        xyz, confidence, maps = self.backend(crops, frame.timeline, want_heatmaps)
+        xyz, confidence, maps = self.backend(frame.image, squares, frame.timeline, want_heatmaps)
         seen = [_found(*each) for each in zip(xyz, confidence, looks, strict=True)]
         poses, shown = self._people(frame, seen, time_s, ahead_s)
         heatmaps = tuple(Heatmaps(*(m[k] for m in maps), looks[k]) for k in map(seen.index, shown)

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from livepose.crop import Square, cut, to_input
+from livepose.cv import cv2
 from livepose.engine import backends
 from livepose.engine.backends import BackendError, TorchBackend
+from livepose.engine.backends.cuda_backend import CudaBackend, fineness, sample
 from livepose.engine.device import Placement
 from livepose.models.margipose import Config, MargiPose
 from livepose.timing.timeline import Timeline, now_ns
@@ -28,8 +31,8 @@ def net(kind: str) -> MargiPose:
     return MargiPose(CONFIGS[kind]).eval().requires_grad_(False)
 
 
-def crops(number: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (number, 64, 64, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
+SQUARES = [Square(60 + 30 * k, 50, 64 + 30 * k) for k in range(3)]
 
 
 @pytest.mark.parametrize(("name", "kind"), [
@@ -41,12 +44,12 @@ def test_same_poses(name: str, kind: str) -> None:
     assert (backend.name, note) == (name, "")
     plain = TorchBackend(net(kind), CPU)
     for number in (1, 3):  # as many squares as there are people
-        got, wanted = (b(crops(number), want_maps=True) for b in (backend, plain))
+        got, wanted = (b(IMAGE, SQUARES[:number], want_maps=True) for b in (backend, plain))
         np.testing.assert_allclose(got.xyz, wanted.xyz, atol=2e-3)
         np.testing.assert_allclose(got.confidence, wanted.confidence, atol=1e-3)
         for a, b in zip(got.maps, wanted.maps, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
-    assert backend(crops(1)).maps == ()
+    assert backend(IMAGE, SQUARES).maps == ()
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino", "onnxruntime"])
@@ -54,14 +57,14 @@ def test_stages_are_marked(name: str) -> None:
     pytest.importorskip(name)
     timeline = Timeline(now_ns())
     backend, _ = backends.make(tiny(), CPU, name)
-    backend(crops(1), timeline)
-    assert list(timeline.ms()) == ["upload", "forward", "decode", "download"]
+    backend(IMAGE, SQUARES, timeline)
+    assert list(timeline.ms()) == ["preprocess", "upload", "forward", "decode", "download"]
 
 
 def test_half_precision_of_openvino_is_near() -> None:
     pytest.importorskip("openvino")
     half = Placement(torch.device("cpu"), torch.bfloat16)
-    got, wanted = (backends.make(net("context"), p, n)[0](crops(2))
+    got, wanted = (backends.make(net("context"), p, n)[0](IMAGE, SQUARES)
                    for p, n in ((half, "openvino"), (CPU, "torch")))  # fmt: skip
     np.testing.assert_allclose(got.xyz, wanted.xyz, atol=0.1)
 
@@ -77,3 +80,35 @@ def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 def test_unknown_backends_are_refused() -> None:
     with pytest.raises(BackendError, match="known: auto"):
         backends.make(tiny(), CPU, "abacus")
+
+
+@pytest.mark.parametrize("side", [40, 64, 90, 200, 300])
+def test_squares_cut_on_the_device_are_those_of_the_cpu(side: int) -> None:
+    smooth = cv2.GaussianBlur(cv2.resize(IMAGE, (640, 384)), (0, 0), 3)
+    squares = [Square(300.3, 180.7, side), Square(20, 10, side)]  # the second lies half outside
+    wanted = to_input([cut(smooth, square, 64) for square in squares])
+    places = torch.tensor([[s.cx, s.cy, s.side] for s in squares])
+    got = sample(torch.from_numpy(smooth), places, 64, fineness(squares, 64))
+    assert got.shape == wanted.shape
+    assert (got - wanted).abs().mean() < 0.01
+    assert got[1].min() == -1
+
+
+def test_the_way_of_cuda_gives_the_same_poses_without_a_graph_on_the_cpu() -> None:
+    got, wanted = (
+        b(IMAGE, SQUARES, want_maps=True)
+        for b in (CudaBackend(net("context"), CPU, graphs=False), TorchBackend(net("context"), CPU))
+    )
+    np.testing.assert_allclose(got.xyz, wanted.xyz, atol=0.02)
+    assert [m.shape for m in got.maps] == [m.shape for m in wanted.maps]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_graph_and_eager_give_the_same_poses() -> None:
+    placement = Placement(torch.device("cuda"), torch.float16)
+    graph, eager = (CudaBackend(net("context"), placement, graphs=g) for g in (True, False))
+    plain = TorchBackend(net("context"), CPU)
+    for number in (1, 3, 1):
+        a, b, c = (x(IMAGE, SQUARES[:number]) for x in (graph, eager, plain))
+        np.testing.assert_allclose(a.xyz, b.xyz, atol=1e-3)
+        np.testing.assert_allclose(a.xyz, c.xyz, atol=0.03)

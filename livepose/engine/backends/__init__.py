@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from livepose.engine.backends.base import Backend, BackendError, Raw
+from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
 from livepose.engine.device import Placement
 from livepose.models.margipose import MargiPose
@@ -26,7 +27,7 @@ def make(net: MargiPose, placement: Placement, name: str = "auto") -> tuple[Back
         raise BackendError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     on_cpu = placement.device.type == "cpu"
     if name == "auto":
-        name = "openvino" if on_cpu else "torch"
+        name = "openvino" if on_cpu else "cuda graph"
     try:
         if name == "openvino" and on_cpu:
             from livepose.engine.backends.openvino_backend import OpenVINOBackend
@@ -36,6 +37,8 @@ def make(net: MargiPose, placement: Placement, name: str = "auto") -> tuple[Back
             from livepose.engine.backends.onnx_backend import OnnxBackend
 
             return OnnxBackend(net, placement), ""
+        if name == "cuda graph":
+            return CudaBackend(net, placement), ""
     except Exception as error:  # not installed, or does not know this machine or network
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         note = f"{name} cannot be used ({text}); torch runs the network"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
+from livepose.crop import Square, cut
 from livepose.timing.timeline import Timeline
 
 
@@ -34,11 +36,21 @@ class Backend(Protocol):
     precision: str
 
     def __call__(
-        self, crops: np.ndarray, timeline: Timeline | None = None, want_maps: bool = False
-    ) -> Raw:
-        """Squares (B, size, size, 3) of BGR bytes -> `Raw`; marks upload, forward, decode,
-        download."""
+        self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
+        want_maps: bool = False,
+    ) -> Raw:  # fmt: skip
+        """Looks at squares of a BGR picture; marks the stages from preprocess to download."""
         ...
+
+
+def cut_all(
+    image: np.ndarray, squares: Sequence[Square], size: int, timeline: Timeline | None
+) -> np.ndarray:
+    """The squares (B, size, size, 3) as BGR bytes, cut out on the CPU; marks preprocess."""
+    crops = np.stack([cut(image, square, size) for square in squares])
+    if timeline is not None:
+        timeline.mark("preprocess")
+    return crops
 
 
 class Clock:

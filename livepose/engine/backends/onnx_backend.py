@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import onnxruntime
 import torch
 
-from livepose.engine.backends.base import Raw
+from livepose.crop import Square
+from livepose.engine.backends.base import Raw, cut_all
 from livepose.engine.backends.export import exported
 from livepose.engine.device import Placement
 from livepose.models.margipose import MargiPose
@@ -25,8 +27,10 @@ class OnnxBackend:
         self._convolutions, self._decoding = (_session(part) for part in exported(net))
 
     def __call__(
-        self, crops: np.ndarray, timeline: Timeline | None = None, want_maps: bool = False
-    ) -> Raw:
+        self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
+        want_maps: bool = False,
+    ) -> Raw:  # fmt: skip
+        crops = cut_all(image, squares, self.size, timeline)
         mark = timeline.mark if timeline else lambda stage: None
         mark("upload")
         logits = self._convolutions.run(None, {self._convolutions.get_inputs()[0].name: crops})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import openvino as ov
 import torch
 
-from livepose.engine.backends.base import Raw
+from livepose.crop import Square
+from livepose.engine.backends.base import Raw, cut_all
 from livepose.engine.backends.export import exported
 from livepose.engine.device import Placement
 from livepose.models.margipose import MargiPose
@@ -37,8 +39,10 @@ class OpenVINOBackend:
         return core.compile_model(model, "CPU", settings).create_infer_request()
 
     def __call__(
-        self, crops: np.ndarray, timeline: Timeline | None = None, want_maps: bool = False
-    ) -> Raw:
+        self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
+        want_maps: bool = False,
+    ) -> Raw:  # fmt: skip
+        crops = cut_all(image, squares, self.size, timeline)
         mark = timeline.mark if timeline else lambda stage: None
         mark("upload")
         logits = self._convolutions.infer([crops], share_inputs=True, share_outputs=True)

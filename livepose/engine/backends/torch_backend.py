@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from livepose.crop import to_input
-from livepose.engine.backends.base import Clock, Raw
+from livepose.crop import Square, to_input
+from livepose.engine.backends.base import Clock, Raw, cut_all
 from livepose.engine.device import Placement
 from livepose.models.margipose import MargiPose, Output
 from livepose.timing.timeline import Timeline
@@ -24,8 +26,10 @@ class TorchBackend:
 
     @torch.inference_mode()
     def __call__(
-        self, crops: np.ndarray, timeline: Timeline | None = None, want_maps: bool = False
-    ) -> Raw:
+        self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
+        want_maps: bool = False,
+    ) -> Raw:  # fmt: skip
+        crops = cut_all(image, squares, self.size, timeline)
         device, dtype = self.placement.device, self.placement.dtype
         clock = Clock(timeline, device)
         x = to_input(torch.from_numpy(crops).to(device), dtype)

@@ -1,0 +1,116 @@
+"""One candidate in a process of its own: ``python -m livepose.bench.run_one``, see `command`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from livepose.bench.measure import Step, pictures, report, timed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("livepose", "movenet", "mediapipe"))
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--pictures", type=int, required=True)
+    parser.add_argument("--people", type=int, required=True)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--weights", type=Path)
+    args = parser.parse_args()
+    make = {"livepose": _livepose, "movenet": _movenet, "mediapipe": _mediapipe}[args.kind]
+    step, name = make(args)
+    report({"name": name, **timed(step, pictures(args.source, args.pictures, args.people))})
+
+
+def _livepose(args: argparse.Namespace) -> tuple[Step, str]:
+    from livepose.cli import spin_less
+
+    spin_less()
+    from livepose.engine import backends, device
+    from livepose.engine.detector import PersonDetector
+    from livepose.engine.predictor import Predictor
+    from livepose.engine.settings import EngineSettings
+    from livepose.engine.worker import set_cpu_threads
+    from livepose.frames import Frame
+    from livepose.models.store import load_detector, load_model
+    from livepose.timing.timeline import Timeline, now_ns
+
+    set_cpu_threads(args.threads)
+    placement = device.choose(args.device, args.precision)
+    net, _ = load_model(args.model)
+    backend, note = backends.make(net, placement, args.backend)
+    if note:
+        raise SystemExit(note)
+    detector = PersonDetector(load_detector(), placement) if args.people > 1 else None
+    predict = Predictor(backend, args.model, "", detector, EngineSettings(people=args.people))
+    predict.warm_up()
+
+    def step(image: np.ndarray, time_s: float) -> int:
+        return len(predict(Frame(0, image, Timeline(now_ns()), media_s=time_s)).poses)
+
+    return step, f"livepose {args.model} ({backend.name}, {backend.precision})"
+
+
+def _movenet(args: argparse.Namespace) -> tuple[Step, str]:
+    """MoveNet as its makers use it: the next picture is cut about the pose of the last one."""
+    import openvino as ov
+    import torch
+
+    from livepose.crop import Square, cut, to_input, whole
+    from livepose.models.movenet import MoveNet
+
+    class Whole(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = MoveNet.load(args.model, args.weights)
+
+        def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.net(to_input(crops))
+
+    part = Whole().eval()
+    size = part.net.input_size
+    with torch.no_grad():
+        crops = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+        model = ov.convert_model(torch.export.export(part, (crops,)))
+    request = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+                                      ).create_infer_request()  # fmt: skip
+    square: Square | None = None
+
+    def step(image: np.ndarray, time_s: float) -> int:
+        nonlocal square
+        look = square or whole(image.shape[1], image.shape[0])
+        xy, score = request.infer([cut(image, look, size)[None]], share_inputs=True).values()
+        sure = score[0] > 0.2
+        if sure.sum() < 5:
+            square = None
+            return 0
+        points = look.to_picture((2 * xy[0] + 1) / size - 1)[sure]
+        low, high = points.min(0), points.max(0)
+        middle = (low + high) / 2
+        square = Square(float(middle[0]), float(middle[1]), float((high - low).max()) * 1.4)
+        return 1
+
+    return step, f"movenet {args.model} (openvino)"
+
+
+def _mediapipe(args: argparse.Namespace) -> tuple[Step, str]:
+    """MediaPipe Pose Full in its tracking mode, one person."""
+    import mediapipe
+
+    pose = mediapipe.solutions.pose.Pose(model_complexity=1)
+
+    def step(image: np.ndarray, time_s: float) -> int:
+        found = pose.process(np.ascontiguousarray(image[..., ::-1]))
+        return int(found.pose_landmarks is not None)
+
+    return step, "mediapipe pose full"
+
+
+if __name__ == "__main__":
+    main()

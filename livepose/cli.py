@@ -14,6 +14,7 @@ from livepose import __version__
 # is quick and a headless run never loads Qt.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("open the app, or run the pipeline headless", "livepose.run"),
+    "doctor": ("say what works on this machine, and what holds it up", "livepose.doctor"),
     "bench": ("measure speed, also of other programs", "livepose.bench.command"),
     "eval": ("measure a model on a data set", "livepose.evaluate.command"),
     "train": ("train a model", "livepose.train.command"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livepose.timing.causes import Machine, causes, physical_cores
 from livepose.timing.report import as_text, report, write_trace
 from livepose.timing.stats import Latency, Rate, StageStats, Stats
 from livepose.timing.timeline import STAGES, Timeline
@@ -132,3 +134,29 @@ def test_report_and_trace(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert [(e["name"], e["ts"], e["dur"]) for e in events] == [
         ("capture", 5000, 2000), ("forward", 7000, 3000)]  # fmt: skip
     assert all(e["args"]["frame"] == 4 for e in events)
+
+
+def test_causes_are_named_with_what_to_do() -> None:
+    quiet = Machine(cores=4, threads=4)
+    assert causes(Stats(), quiet) == []
+    assert causes(Stats(note="a; b"), quiet) == ["a", "b"]
+    (slow_camera,) = causes(Stats(camera_fps=10, capture_fps=10, fourcc="YUYV"), quiet)
+    assert "MJPG" in slow_camera
+    assert causes(Stats(camera_fps=30, capture_fps=30, fourcc="YUYV"), quiet) == []
+    (dark,) = causes(Stats(camera_fps=30, capture_fps=15, fourcc="MJPG"), quiet)
+    assert "light" in dark
+    (threads,) = causes(Stats(), Machine(cores=2, threads=8))
+    assert "--threads 2" in threads
+    (busy,) = causes(Stats(), Machine(cores=2, threads=2, load=9))
+    assert "other programs" in busy
+    waiting = Stats(stages={"paint": StageStats(median=16)})
+    (sync,) = causes(waiting, quiet)
+    assert "waits for the screen" in sync
+    (software,) = causes(Stats(), Machine(cores=2, threads=2, software_gl=True))
+    assert "software" in software
+    assert causes(Stats(), Machine(cores=8, threads=4, software_gl=True)) == []
+
+
+def test_the_cores_of_this_machine_are_counted() -> None:
+    assert 1 <= physical_cores() <= (os.cpu_count() or 1)
+    assert Machine.here(3).threads == 3

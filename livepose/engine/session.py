@@ -191,6 +191,9 @@ class Session:
             precision=engine.precision,
             note="; ".join(n for n in notes if n),
             source=source,
+            threads=engine.threads,
+            camera_fps=capture.applied.fps if capture.applied else 0.0,
+            fourcc=capture.applied.fourcc if capture.applied else "",
         )
 
     # -- inside --------------------------------------------------------------------------------

@@ -83,6 +83,11 @@ class InferenceThread:
         return not self._thread.is_alive()
 
     @property
+    def threads(self) -> int:
+        """That the network uses on the CPU, 0 on a GPU."""
+        return torch.get_num_threads() if self.placement.device.type == "cpu" else 0
+
+    @property
     def busy(self) -> bool:
         """Whether a frame is under way in it."""
         return self._busy

@@ -37,6 +37,7 @@ class Stats:
     end_to_end: from the moment the picture existed to the end of its last stage (painting in the
     app, the result headless). captured, dropped, painted: counts since the source was opened.
     device, precision, note: where the network runs, and why it is slower than it could be.
+    threads: that it uses. camera_fps, fourcc: what the source promised, 0 and "" if nothing.
     """
 
     stages: dict[str, StageStats] = field(default_factory=dict)
@@ -51,6 +52,9 @@ class Stats:
     precision: str = ""
     note: str = ""
     source: str = ""
+    threads: int = 0
+    camera_fps: float = 0.0
+    fourcc: str = ""
 
 
 class Rate:

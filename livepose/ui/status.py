@@ -103,7 +103,7 @@ class StatusStrip(QFrame):
                 ("device", "Device"),
                 ("model", "Model"),
                 ("source", "Source"),
-                ("note", "Note"),
+                ("note", "Why it is slow"),
             )
         }
         layout = QHBoxLayout(self)
@@ -127,7 +127,10 @@ class StatusStrip(QFrame):
         device.elides = False
         self._set("note", "")
 
-    def set_stats(self, stats: Stats, model: str, on_screen_ms: float | None, paused: bool) -> None:
+    def set_stats(
+        self, stats: Stats, model: str, on_screen_ms: float | None, paused: bool, why: str = ""
+    ) -> None:
+        """why: what makes it slow, if that is known."""
         number, meaning = headline(stats.end_to_end.median, on_screen_ms, paused)
         self._age.setText(number)
         self._meaning.setText(meaning)
@@ -135,7 +138,7 @@ class StatusStrip(QFrame):
         self._set("device", device_line(stats.device, stats.precision))
         self._set("model", model)
         self._set("source", stats.source)
-        self._set("note", stats.note)
+        self._set("note", why or stats.note)
 
     def text(self, field: str) -> str:
         """What a field says: "age", "rate", "device", "model", "source" or "note"."""

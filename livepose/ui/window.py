@@ -26,6 +26,7 @@ from PyQt5.QtWidgets import (
 from livepose import palette
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Result
+from livepose.timing.causes import Machine, causes
 from livepose.timing.timeline import now_ns
 from livepose.ui import icons, screenshot, theme
 from livepose.ui.actions import Actions
@@ -307,7 +308,9 @@ class MainWindow(QMainWindow):
         stats, paused = self.session.stats(), self.session.paused
         result = self.picture.result
         age = None if result is None else (now_ns() - result.frame.timeline.start_ns) / 1e6
-        self.status.set_stats(stats, self.session.model, age, paused)
+        software = self.view3d.scene is not None and self.view3d.scene.software
+        why = causes(stats, Machine.here(stats.threads, software))
+        self.status.set_stats(stats, self.session.model, age, paused, "; ".join(why))
         if self.latency.isVisible():
             self.latency.set_stats(stats)
         if self.tuning.isVisible() and result is not None:

@@ -1,0 +1,118 @@
+"""``livepose doctor``: what livepose finds on this machine, and what holds it up."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import torch
+
+from livepose import __version__
+from livepose.capture import list_cameras
+from livepose.engine.device import choose, cpu_has_bfloat16, nvidia_hardware
+from livepose.models import store
+from livepose.timing.causes import physical_cores
+from livepose.ui.display import display_problem
+
+# ok: all is well. note: works, but could be better. bad: does not work.
+Line = tuple[str, str]
+_RENDERER = (
+    "from livepose.ui.app import make_application; app = make_application();"
+    "from livepose.ui.scene3d import opengl_renderer; print(opengl_renderer())"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    del parser
+
+
+def main(args: argparse.Namespace) -> int:
+    """2 if something keeps livepose from working, else 0."""
+    print(f"livepose {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    worst = 0
+    for check in (_processor, _gpu, _runtimes, _models, _window, _cameras):
+        for mark, text in _asked(check):
+            print(f"{mark:<5}{text}", flush=True)
+            worst = max(worst, 2 if mark == "bad" else 0)
+    return worst
+
+
+def _asked(check: Callable[[], Iterator[Line]]) -> Iterator[Line]:
+    try:
+        yield from check()
+    except Exception as error:  # whatever a driver or a library trips over, the rest is told
+        yield "note", f"{check.__name__[1:]}: {error}"
+
+
+def _processor() -> Iterator[Line]:
+    cores, threads = physical_cores(), torch.get_num_threads()
+    half = "computes in bfloat16" if cpu_has_bfloat16() else "without bfloat16 instructions"
+    yield "ok", f"processor: {cores} cores, {threads} threads for the network, {half}"
+    if threads > cores:
+        yield "note", f"more threads than cores: livepose run --threads {cores}"
+
+
+def _gpu() -> Iterator[Line]:
+    placement = choose("cuda")
+    if placement.device.type == "cuda":
+        yield "ok", f"GPU: {placement.device_name}"
+    elif nvidia_hardware():
+        yield "note", f"GPU: there is one, but {placement.note}"
+    else:
+        yield "ok", "GPU: no NVIDIA GPU here; the processor does the work"
+
+
+def _runtimes() -> Iterator[Line]:
+    yield "ok", f"torch {torch.__version__}"
+    try:
+        import openvino  # noqa: F401
+
+        yield "ok", f"openvino {importlib.metadata.version('openvino')} runs networks on the CPU"
+    except ImportError as error:
+        yield "note", f"openvino cannot be used ({error}); torch is slower: pip install openvino"
+
+
+def _models() -> Iterator[Line]:
+    names = store.available()
+    for name in names:
+        try:
+            store.load_model(name)
+        except store.WeightsError as error:
+            yield "bad", f"model {name}: {error}"
+    yield ("ok", f"models: {', '.join(names)}") if names else ("bad", "no models: reinstall")
+    try:
+        store.load_detector()
+        yield "ok", "detector of people"
+    except store.WeightsError as error:
+        yield "note", f"only one person can be followed: {error}"
+
+
+def _window() -> Iterator[Line]:
+    problem = display_problem()
+    if problem:
+        yield "note", f"window: {problem}; livepose runs headless"
+        return
+    yield "ok", "window: a display answers"
+    # In a process of its own: a broken driver may take it down.
+    asked = subprocess.run([sys.executable, "-c", _RENDERER], capture_output=True, text=True,
+                           timeout=60, check=False)  # fmt: skip
+    name = asked.stdout.strip().splitlines()[-1:] or [""]
+    if asked.returncode or not name[0]:
+        last = (asked.stderr.strip() or "no reason given").splitlines()[-1]
+        yield "note", f"OpenGL does not work, so there is no 3D view: {last}"
+    elif "llvmpipe" in name[0].lower() or "software" in name[0].lower():
+        yield "note", f"OpenGL draws in software ({name[0]}): the 3D view costs processor time"
+    else:
+        yield "ok", f"OpenGL: {name[0]}"
+
+
+def _cameras() -> Iterator[Line]:
+    cameras = list_cameras()
+    for spec, name in cameras:
+        yield "ok", f"camera {spec}: {name}"
+    if not cameras:
+        yield "note", "no camera found: the bundled clip plays instead"

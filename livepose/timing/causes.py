@@ -1,0 +1,81 @@
+"""Why it is slow: causes that can be told from figures and machine, with what to do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from livepose.timing.stats import Stats
+
+# Of uncompressed pictures USB 2 carries about ten of 1280x720 a second.
+_UNCOMPRESSED = ("YUYV", "YUY2", "UYVY")
+_FEW = 16.0  # pictures a second
+_DARK = 0.7  # of the pictures that the camera promised
+_SYNC_MS = 12.0  # painting takes 2 to 5 ms where nothing waits for the screen
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """cores: that this process may use. threads: that the network uses. load: processes that
+    wanted a core in the last minute, on average. software_gl: OpenGL draws on the CPU.
+    """
+
+    cores: int
+    threads: int
+    load: float = 0.0
+    software_gl: bool = False
+
+    @classmethod
+    def here(cls, threads: int, software_gl: bool = False) -> Machine:
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        return cls(physical_cores(), threads, load, software_gl)
+
+
+@cache
+def physical_cores() -> int:
+    """Cores that this process may use, hyper-threads counted once where that can be told."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    cores = set()
+    for block in text.split("\n\n"):
+        fields = {k.strip(): v.strip() for k, _, v in
+                  (line.partition(":") for line in block.splitlines())}  # fmt: skip
+        if "core id" in fields and (usable is None or int(fields["processor"]) in usable):
+            cores.add((fields.get("physical id"), fields["core id"]))
+    return len(cores) or (len(usable) if usable else os.cpu_count() or 1)
+
+
+def causes(stats: Stats, machine: Machine) -> list[str]:
+    """What makes it slower than it could be, the weightiest first; nothing if all is well."""
+    found = [part for part in stats.note.split("; ") if part]
+    if stats.fourcc in _UNCOMPRESSED and 0 < stats.camera_fps <= _FEW:
+        found.append(
+            f"the camera sends uncompressed {stats.fourcc}, {stats.camera_fps:.0f} pictures a "
+            "second at most: ask for --fourcc MJPG or a smaller --size"
+        )
+    elif 0 < stats.capture_fps < _DARK * stats.camera_fps:
+        found.append(
+            f"the camera gives {stats.capture_fps:.0f} of {stats.camera_fps:.0f} pictures a "
+            "second: more light shortens its exposure"
+        )
+    if machine.threads > machine.cores:
+        found.append(
+            f"the network uses {machine.threads} threads on {machine.cores} cores: "
+            f"try --threads {machine.cores}"
+        )
+    elif machine.load > machine.cores + machine.threads:
+        found.append("other programs keep the processor busy")
+    paint = stats.stages.get("paint")
+    if paint is not None and paint.median >= _SYNC_MS:
+        found.append(
+            f"painting takes {paint.median:.0f} ms: the window system waits for the screen"
+            + (", and OpenGL draws in software" if machine.software_gl else "")
+        )
+    elif machine.software_gl and machine.cores <= machine.threads:
+        found.append("OpenGL draws the 3D view in software, on the cores of the network")
+    return found

@@ -1,0 +1,67 @@
+"""The check-up: one line for each part, whatever a part trips over."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from livepose import cli, doctor
+from livepose.models import store
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A display, OpenGL in software, one camera, no GPU."""
+    monkeypatch.setattr(doctor, "display_problem", lambda: "")
+    done = subprocess.CompletedProcess([], 0, "llvmpipe (LLVM 15)\n", "")
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *a, **k: done)
+    monkeypatch.setattr(doctor, "list_cameras", lambda: [("0", "HD Webcam")])
+    monkeypatch.setattr(doctor, "nvidia_hardware", lambda: False)
+
+
+def told(capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
+    assert cli.main(["doctor"]) == status
+    return capsys.readouterr().out
+
+
+def test_every_part_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(capsys)
+    for part in ("processor:", "GPU:", "torch", "models: base", "a display", "camera 0: HD Webcam",
+                 "note OpenGL draws in software"):  # fmt: skip
+        assert part in text, text
+
+
+def test_what_is_missing_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "display_problem", lambda: "there is no display")
+    monkeypatch.setattr(doctor, "list_cameras", list)
+    monkeypatch.setattr(doctor, "nvidia_hardware", lambda: True)
+    text = told(capsys)
+    assert "there is no display; livepose runs headless" in text
+    assert "no camera found" in text
+    assert "GPU: there is one, but" in text or "ok   GPU" in text
+
+
+def test_a_part_that_fails_does_not_hide_the_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[tuple[str, str]]:
+        raise OSError("the driver is gone")
+
+    monkeypatch.setattr(doctor, "list_cameras", broken)
+    assert "cameras: the driver is gone" in told(capsys)
+
+
+def test_broken_weights_are_bad(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def cut_off(name: str) -> None:
+        raise store.WeightsError("base.safetensors is cut off")
+
+    monkeypatch.setattr(store, "load_model", cut_off)
+    assert "bad  model base: base.safetensors is cut off" in told(capsys, 2)
+    monkeypatch.setattr(store, "available", list)
+    assert "no models" in told(capsys, 2)

@@ -32,7 +32,7 @@ def pictures(source: str, number: int, people: int = 1) -> list[np.ndarray]:
         ValueError: it cannot be read.
     """
     capture = cv2.VideoCapture(source)
-    read = []
+    read: list[np.ndarray] = []
     while len(read) < number:
         ok, image = capture.read()
         if not ok:

@@ -72,8 +72,8 @@ class Predictor:
         xyz, confidence, maps = self.backend(frame.image, squares, frame.timeline, want_heatmaps)
         seen = [_found(*each) for each in zip(xyz, confidence, looks, strict=True)]
         poses, shown = self._people(frame, seen, time_s, ahead_s)
-        heatmaps = tuple(Heatmaps(*(m[k] for m in maps), looks[k]) for k in map(seen.index, shown)
-                         if maps)  # fmt: skip
+        heatmaps = tuple(Heatmaps(maps[0][k], maps[1][k], maps[2][k], looks[k])
+                         for k in map(seen.index, shown) if maps)  # fmt: skip
         frame.timeline.mark("track")
         return self._result(frame, poses, heatmaps)
 

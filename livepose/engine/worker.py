@@ -16,7 +16,7 @@ from livepose.engine.predictor import Predictor
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Result
 from livepose.models.detector import PersonNet
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, load_detector, load_model
 from livepose.timing.stats import Rate
 
@@ -24,11 +24,11 @@ from livepose.timing.stats import Rate
 GIVE_UP_AFTER = 3
 _QUIET_S = 2.0
 
-LoadModel = Callable[[str], MargiPose]
+LoadModel = Callable[[str], PoseNetwork]
 LoadDetector = Callable[[], PersonNet]
 
 
-def _load(model: str) -> MargiPose:
+def _load(model: str) -> PoseNetwork:
     return load_model(model)[0]
 
 
@@ -165,7 +165,7 @@ class InferenceThread:
             "warning", "fallback", f"{reason[0].upper()}{reason[1:]}: running on the CPU now."
         )
 
-    def _ready(self, net: MargiPose, model: str) -> Predictor:
+    def _ready(self, net: PoseNetwork, model: str) -> Predictor:
         backend, self.backend_note = backends.make(net, self.placement, self.backend)
         self.precision = backend.precision
         self.device_name = self.placement.device_name

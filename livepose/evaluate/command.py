@@ -22,7 +22,8 @@ from livepose.evaluate.coco import CocoError, oks_ap
 from livepose.evaluate.gallery import write_gallery
 from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
 from livepose.evaluate.protocol import forward_ms, picture_sizes, predict
-from livepose.models.margipose import MargiPose
+from livepose.models.margipose import Config
+from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, find, load_model, read_card, update_measured
 from livepose.skeleton import INDEX
 
@@ -90,20 +91,21 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _network(args: argparse.Namespace) -> tuple[MargiPose, dict[str, Any]]:
+def _network(args: argparse.Namespace) -> tuple[PoseNetwork, dict[str, Any]]:
     """The model where it shall run, and what to say of it."""
     placement = choose(args.device, args.precision)
     if placement.note:
         print(placement.note, file=sys.stderr)
     net, card = load_model(args.model)
-    if args.peak_radius is not None:
+    if isinstance(net.config, Config) and args.peak_radius is not None:
         net.config = replace(net.config, peak_radius=args.peak_radius)
     net = net.to(  # type: ignore[call-overload]
         device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
     ).eval()
     return net, {
         "model": args.model, "size": args.size or card.config.input_size,
-        "peak_radius": net.config.peak_radius, "flip": args.flip, "crops": args.crops,
+        "peak_radius": getattr(net.config, "peak_radius", None),
+        "flip": args.flip, "crops": args.crops,
         "precision": placement.precision_name, "device": placement.device_name,
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import DataError, Samples
 from livepose.evaluate.metrics import Score, pck
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 from livepose.skeleton import FLIP, J
 
 # Sides of the squares of the multi-crop option, in sides of the whole picture.
@@ -23,7 +23,7 @@ _CROPS = (1.0, 1.12, 0.94, 1.25, 0.88)
 
 @torch.inference_mode()
 def predict(
-    net: MargiPose, samples: Samples, size: int | None = None, batch: int = 20, *,
+    net: PoseNetwork, samples: Samples, size: int | None = None, batch: int = 20, *,
     flip: bool = False, crops: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32.
@@ -68,7 +68,7 @@ def _picture(path: Path) -> np.ndarray:
 
 
 def _forward(
-    net: MargiPose, images: list[np.ndarray], squares: list[Square], size: int
+    net: PoseNetwork, images: list[np.ndarray], squares: list[Square], size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Joints (B, J, 3) in pixels of the pictures, confidences (B, J)."""
     where = next(net.parameters())
@@ -80,14 +80,14 @@ def _forward(
     return np.concatenate([flat, deep], -1), out.confidence.float().cpu().numpy()
 
 
-def evaluate(net: MargiPose, samples: Samples, size: int | None = None) -> Score:
+def evaluate(net: PoseNetwork, samples: Samples, size: int | None = None) -> Score:
     """PCK@0.2 of a network by the whole-picture protocol."""
     net.eval()
     return pck(predict(net, samples, size)[0][..., :2], samples)
 
 
 @torch.inference_mode()
-def forward_ms(net: MargiPose, size: int, runs: int = 50) -> float:
+def forward_ms(net: PoseNetwork, size: int, runs: int = 50) -> float:
     """Median time of the forward pass of one picture of `size` pixels, decoding included, in ms."""
     where = next(net.parameters())
     x = torch.zeros(1, 3, size, size, device=where.device, dtype=where.dtype)

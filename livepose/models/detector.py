@@ -31,10 +31,9 @@ class PersonNet(nn.Module):
         self.trunk = Trunk(WIDTHS["small"])
         self.fpn = Pyramid(self.trunk.channels, STRIDE)
         self.head = Head(5, PYRAMID[STRIDE])
+        assert self.head.out.bias is not None
         nn.init.zeros_(self.head.out.weight)
-        nn.init.zeros_(self.head.out.bias)
         with torch.no_grad():
-            assert self.head.out.bias is not None
             self.head.out.bias[0] = torch.logit(torch.tensor(_PRIOR))
             self.head.out.bias[1:] = 1.5
 

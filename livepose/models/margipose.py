@@ -227,7 +227,7 @@ class MargiPose(nn.Module):
             presence = self.presence_gain.float() * height + self.presence_bias.float()
         return Output(torch.cat([at, z], -1), presence.sigmoid(), xy, zy, xz, raw)
 
-    def go_on_from(self, trained: MargiPose) -> None:
+    def go_on_from(self, trained: nn.Module) -> None:
         """Takes over a trained network, which may lack the context: that starts by saying nothing.
 
         Raises:

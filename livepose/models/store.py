@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import nn
 
 from livepose import skeleton
 from livepose.models.detector import PersonNet
-from livepose.models.margipose import Config, MargiPose
+from livepose.models.networks import NetworkConfig, PoseNetwork, build, config_of, settings_of
 from livepose.resources import WEIGHTS
 
 SCHEMA = "livepose-card/1"
@@ -38,7 +38,7 @@ class Card:
     """What a model is: network settings, training (data, licences, command, seed), figures."""
 
     name: str
-    config: Config
+    config: NetworkConfig
     training: Mapping[str, Any]
     measured: Mapping[str, Any]
     sha256: str
@@ -74,7 +74,7 @@ def read_card(file: Path) -> Card:
             f"{path} has other joints than this version of livepose; get a matching one"
         )
     try:
-        config = Config(**data["network"])
+        config = config_of(data["network"])
     except (TypeError, ValueError) as error:
         raise WeightsError(
             f"{path} describes a network that livepose cannot build: {error}"
@@ -104,11 +104,11 @@ def _card(file: Path) -> dict[str, Any]:
     return data
 
 
-def load_model(model: str, folder: Path = WEIGHTS) -> tuple[MargiPose, Card]:
+def load_model(model: str, folder: Path = WEIGHTS) -> tuple[PoseNetwork, Card]:
     """The network of a shipped name or a path, in float32 on the CPU, ready to run."""
     file = find(model, folder)
     card = read_card(file)
-    net = MargiPose(card.config)
+    net = build(card.config)
     _fill(net, file, card.sha256)
     return net, card
 
@@ -149,10 +149,10 @@ def _fill(net: nn.Module, file: Path, sha256: str) -> None:
 
 
 def save_model(
-    file: Path, net: MargiPose, training: Mapping[str, Any], measured: Mapping[str, Any]
+    file: Path, net: PoseNetwork, training: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> Card:
     """Writes ``file`` (float16 safetensors) and its card beside it."""
-    network = asdict(net.config)
+    network = settings_of(net.config)
     _save(file, net, {"network": network, "joints": list(skeleton.JOINTS)}, training, measured)
     return read_card(file)
 

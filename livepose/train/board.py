@@ -11,7 +11,7 @@ from torch import Tensor
 
 from livepose.crop import to_input
 from livepose.drawing import draw_skeleton, sheet
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 
 _SHOWN = 16  # squares of a batch
 
@@ -34,7 +34,7 @@ class Board:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
 
-    def pictures(self, step: int, net: MargiPose, batch: dict[str, Tensor]) -> None:
+    def pictures(self, step: int, net: PoseNetwork, batch: dict[str, Tensor]) -> None:
         """Training squares with their labels above the same with what `net` says."""
         if not self._writer:
             return

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from livepose.models.margipose import Config
+from livepose.models.networks import NetworkConfig, config_of
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS
 
 if sys.version_info >= (3, 11):
@@ -19,6 +20,7 @@ else:
 
 
 SCHEDULES = ("cosine", "one-cycle")
+DETECTION = ("joint", "first", "none")
 PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -47,7 +49,7 @@ class TrainConfig:
     data: tuple[Part, ...]
     backgrounds: str = ""  # folder of pictures to put people with masks before
     validation: Part = Part("lsp", "data/lsp_dataset", split="val")
-    network: Config = field(default_factory=Config)
+    network: NetworkConfig = field(default_factory=Config)
     start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
     steps: int = 10_000
     batch: int = 32
@@ -66,12 +68,16 @@ class TrainConfig:
     seed: int = 1
     workers: int = 1
     validate_every: int = 500
+    # Of a multitask network: detection beside regression (joint), before it (first), or not at all.
+    detection: str = "joint"
+    detection_weight: float = 1.0
     precision: str = "bfloat16"  # or float32; the losses are float32 in any case
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, known in (("schedule", SCHEDULES), ("coordinates", COORDINATE_LOSSES),
-                            ("regulariser", REGULARISERS), ("precision", PRECISIONS)):  # fmt: skip
+                            ("regulariser", REGULARISERS), ("precision", PRECISIONS),
+                            ("detection", DETECTION)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
 
@@ -95,7 +101,7 @@ def read_config(file: Path) -> TrainConfig:
         raw["data"] = tuple(_part(part) for part in raw["data"])
         if "validation" in raw:
             raw["validation"] = _part(raw["validation"])
-        raw["network"] = Config(**raw.get("network", {}))
+        raw["network"] = config_of(raw.get("network", {}))
         return TrainConfig(**raw)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error

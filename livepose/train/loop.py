@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -26,12 +27,13 @@ from livepose.crop import to_input
 from livepose.data.mix import Mix, collate
 from livepose.data.samples import Samples
 from livepose.evaluate.protocol import evaluate
-from livepose.models.margipose import MargiPose
+from livepose.models.margipose import Config, Output
 from livepose.models.movenet import MoveNet
+from livepose.models.networks import build, settings_of
 from livepose.models.store import load_model
 from livepose.train.board import Board
 from livepose.train.config import PRECISIONS, TrainConfig
-from livepose.train.loss import loss_parts, total
+from livepose.train.loss import loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
 
 SAVE_EVERY = 120  # seconds
@@ -69,7 +71,7 @@ class Run:
         torch.set_flush_denormal(True)
         keep_memory()
         torch.manual_seed(config.seed)
-        self.net = MargiPose(config.network)
+        self.net = build(config.network)
         start = Path(config.start_from)
         if start.name.startswith("movenet-"):
             self.net.start_from(MoveNet.load(start.stem.removeprefix("movenet-"), start))
@@ -103,18 +105,23 @@ class Run:
         state = {
             "step": self.step, "skipped": self.skipped, "best": self.best,
             "seconds": self.seconds, "net": self.net.state_dict(), "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "config": asdict(self.config),
+            "optimiser": self.optimiser.state_dict(), "config": self._settings(),
         }  # fmt: skip
         fresh = self._state_file.with_suffix(".tmp")
         torch.save(state, fresh)
         fresh.replace(self._state_file)
+
+    def _settings(self) -> dict[str, Any]:
+        return {**asdict(self.config), "network": settings_of(self.config.network)}
 
     def resume(self) -> bool:
         """Goes on where `save` left off; False where there is nothing to go on from."""
         if not self._state_file.exists():
             return False
         state = torch.load(self._state_file, map_location=self.device, weights_only=True)
-        if state["config"] != asdict(self.config):
+        # Settings that came into being later were not chosen differently.
+        own = self._settings()
+        if any(own.get(name) != value for name, value in state["config"].items()):
             raise ValueError(
                 f"{self._state_file} belongs to another configuration; use a new --out"
             )
@@ -134,8 +141,7 @@ class Run:
         with torch.autocast(self.device.type, PRECISIONS[c.precision],
                             enabled=c.precision != "float32"):  # fmt: skip
             out = self._forward(images)
-        parts = loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates, c.regulariser,
-                           c.network.output)  # fmt: skip
+        parts = self._parts(out, target)
         loss = total(parts)
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -156,6 +162,17 @@ class Run:
             self.skipped += 1
         self.step += 1
         return {k: v.item() for k, v in parts.items()}
+
+    def _parts(self, out: Output, target: dict[str, Tensor]) -> dict[str, Tensor]:
+        c, net = self.config, self.config.network
+        if isinstance(net, Config):
+            return loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates,
+                              c.regulariser, net.output)  # fmt: skip
+        early = 2 * self.step < c.steps
+        detect = {"joint": True, "first": early, "none": False}[c.detection]
+        regress = not (c.detection == "first" and early)
+        return multitask_parts(out, target, net.window, c.detection_weight * detect,
+                               float(regress), c.presence_weight)  # fmt: skip
 
     def train(
         self, parts: list[tuple[Samples, float]], val: Samples, backgrounds: Sequence[Path] = ()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from livepose import dsnt
+from livepose import dsnt, skeleton
 from livepose.models.margipose import Output
+from livepose.models.multitask import PARTS, joint_windows, part_windows
 from livepose.models.outputs import matching_losses
 
 COORDINATE_LOSSES = {
@@ -17,6 +19,9 @@ REGULARISERS = {
     "variance": lambda maps, target, sigma: dsnt.variance_reg_losses(maps, sigma),
     "none": lambda maps, target, sigma: maps.new_zeros(maps.shape[:-2]),
 }  # fmt: skip
+
+# Squared errors of normalised coordinates are small beside cross entropies.
+_SQUARED = 10.0
 
 
 def loss_parts(
@@ -39,11 +44,6 @@ def loss_parts(
     """
     distance, regularise = COORDINATE_LOSSES[coordinates], REGULARISERS[regulariser]
     xyz, known, deep = target["xyz"], target["known"], target["depth_known"]
-    present = target["present"]
-    judged = ~present.isnan()
-    likely = out.confidence.clamp(1e-6, 1 - 1e-6)
-    seen = present.nan_to_num()
-    presence = -(seen * likely.log() + (1 - seen) * (1 - likely).log())
     if output == "heatmap":
         flat = {"xy_match": dsnt.average(matching_losses(out.raw, xyz[..., :2], sigma), known)}
     else:
@@ -55,10 +55,56 @@ def loss_parts(
         # Maps are (rows, columns): zy has y as rows and z as columns, xz has z as rows.
         "zy_reg": 0.5 * dsnt.average(regularise(out.zy, xyz[..., [2, 1]], sigma), deep),
         "xz_reg": 0.5 * dsnt.average(regularise(out.xz, xyz[..., [0, 2]], sigma), deep),
-        "presence": presence_weight * dsnt.average(presence, judged),
+        "presence": presence_weight * presence_loss(out, target["present"]),
     }
+
+
+def presence_loss(out: Output, present: Tensor) -> Tensor:
+    """Cross entropy of the confidence, where `present` (B, J) is not NaN."""
+    judged = ~present.isnan()
+    likely = out.confidence.clamp(1e-6, 1 - 1e-6)
+    seen = present.nan_to_num()
+    each = -(seen * likely.log() + (1 - seen) * (1 - likely).log())
+    return dsnt.average(each, judged)
 
 
 def total(parts: dict[str, Tensor]) -> Tensor:
     """Sum of the parts."""
     return torch.stack(list(parts.values())).sum()
+
+
+def multitask_parts(
+    out: Output, target: dict[str, Tensor], window: int, detect: float, regress: float,
+    presence_weight: float = 0.1,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Losses of Li & Chan's network; detect and regress are the weights of its two tasks.
+
+    xy, z: squared error of the coordinates (their equation 1). joints, parts: cross entropy of the
+    presence of joints and body parts in windows (equation 2), where all of a window's content is
+    known.
+    """
+    xyz, known, deep = target["xyz"], target["known"], target["depth_known"]
+    cells = out.raw.shape[-1]
+    wanted = joint_windows(xyz[..., :2], cells, window)
+    ends = [skeleton.indices([bone[i] for bone in PARTS]) for i in (0, 1)]
+    a, b = (xyz[:, end, :2] for end in ends)
+    runs = part_windows(a, b, cells, window)
+    both = known[:, ends[0]] & known[:, ends[1]]
+    joints, parts = out.raw.split([xyz.shape[1], len(PARTS)], 1)
+
+    def windows(odds: Tensor, there: Tensor, counts: Tensor) -> Tensor:
+        each = F.binary_cross_entropy_with_logits(odds, there.to(odds.dtype), reduction="none")
+        # Few windows have a joint: both answers weigh the same in all.
+        share = there.float().mean((-1, -2), keepdim=True).clamp(0.01, 0.99)
+        weight = torch.where(there, 0.5 / share, 0.5 / (1 - share))
+        return dsnt.average((weight * each).mean((-1, -2)), counts)
+
+    flat = dsnt.mse_losses(out.xyz[..., :2], xyz[..., :2])
+    depth = dsnt.mse_losses(out.xyz[..., 2:], xyz[..., 2:])
+    return {
+        "xy": regress * _SQUARED * dsnt.average(flat, known),
+        "z": regress * _SQUARED * dsnt.average(depth, deep),
+        "presence": regress * presence_weight * presence_loss(out, target["present"]),
+        "joints": detect * windows(joints, wanted, known),
+        "parts": detect * windows(parts, runs, both),
+    }

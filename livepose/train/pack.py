@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from livepose.data.readers import READERS
-from livepose.models.margipose import Config, MargiPose
+from livepose.models.networks import build, config_of
 from livepose.models.store import Card, WeightsError, find, read_card, save_model
 
 TRUNK_LICENCE = "MoveNet by Google: Apache-2.0"
@@ -40,7 +40,7 @@ def pack(run: Path, out: Path, command: str) -> Card:
     staged = start.name and not start.name.startswith("movenet-")
     first = dict(read_card(find(str(start))).training) if staged else None
     config = state["config"]
-    net = MargiPose(Config(**config["network"]))
+    net = build(config_of(config["network"]))
     net.load_state_dict(weights)
     config["start_from"] = start.name  # not where it lay on this machine
     chosen = max(log, key=lambda row: row["auc"])

@@ -1,9 +1,10 @@
-"""``livepose study``: the claim of the DSNT paper, measured here with one command.
+"""``livepose study``: claims of the papers, measured here with one command each.
 
-The same trunk, data, steps and seed with three output strategies (DSNT with JS, heatmap matching,
-fully connected) at several heatmap sizes, and DSNT with other regularisers at one size. Trains,
-packs and measures all of them, and writes ``study.json``, ``study.md`` and ``study.svg``. Goes on
-where it was stopped; what is trained already is only measured.
+``output``: the same trunk, data, steps and seed with the three output strategies of the DSNT paper
+(`livepose.train.study_output`). ``tasks``: regression with detection beside it, before it, and
+without (Li & Chan, `livepose.train.study_tasks`). Trains, packs and measures all networks of a
+study, and writes a JSON file, a table and a plot. Goes on where it was stopped; what is trained
+already is only measured.
 """
 
 from __future__ import annotations
@@ -11,157 +12,110 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
-from livepose.evaluate.metrics import pck
+from livepose.evaluate.command import measure
 from livepose.evaluate.protocol import forward_ms, predict
 from livepose.models.store import WeightsError, load_model, update_measured
+from livepose.train import study_output, study_tasks
 from livepose.train.command import find_config, read_data
 from livepose.train.config import TrainConfig
 from livepose.train.pack import pack
 
-SIZES = (7, 14, 28, 56)  # cells along the side of a map
-REGULARISED = 28  # the size at which regularisers are compared
-_COMMAND = "livepose study --data DATA --labels labels --out runs/study"
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """One network of the study."""
+class Study:
+    """config: name of the shipped TOML file. variants: from it, the network's name, what it is
+    (for the table) and its own configuration. table: rows -> Markdown. plot: rows, file.
+    """
 
-    output: str
-    size: int
-    regulariser: str = "js"
-
-    @property
-    def name(self) -> str:
-        plain = f"study-{self.output}-{self.size}"
-        return plain if self.regulariser == "js" else f"{plain}-{self.regulariser}"
-
-    def of(self, config: TrainConfig) -> TrainConfig:
-        """The study's configuration with this output, heatmap size and regulariser."""
-        stride = config.network.input_size // self.size
-        network = replace(config.network, output=self.output, heatmap_stride=stride)
-        return replace(config, network=network, regulariser=self.regulariser)
+    config: str
+    variants: Callable[[TrainConfig], list[tuple[str, Row, TrainConfig]]]
+    table: Callable[[Sequence[Row]], str]
+    plot: Callable[[Sequence[Row], Path], None] | None = None
 
 
-def variants(sizes: tuple[int, ...]) -> list[Variant]:
-    """All networks of the study. The largest maps are too many numbers for a full connection."""
-    grid = [Variant(o, s) for s in sizes for o in ("dsnt", "heatmap", "fc")
-            if (o, s) != ("fc", 56)]  # fmt: skip
-    others = [Variant("dsnt", REGULARISED, r) for r in ("none", "variance", "kl")]
-    return grid + (others if REGULARISED in sizes else [])
+STUDIES = {
+    "output": Study("study-output", study_output.variants, study_output.table, study_output.plot),
+    "tasks": Study("study-tasks", study_tasks.variants, study_tasks.table),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default="study", help="a TOML file (default: the shipped one)")
+    parser.add_argument("study", choices=sorted(STUDIES))
+    parser.add_argument("--config", help="a TOML file in place of the study's own")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--labels", type=Path, help="folder of pseudo-labels")
+    parser.add_argument("--labels", type=Path, help="folder of pseudo-labels, and of synth")
     parser.add_argument("--out", type=Path, required=True, help="folder of runs and results")
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
-    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=SIZES)
+    parser.add_argument("--only", nargs="+", help="networks whose names hold one of these words")
     parser.add_argument("--test", type=Path, help="LSP (default: DATA/data/lsp_dataset)")
     parser.add_argument("--device", default="cpu", help="for training")
 
 
 def main(args: argparse.Namespace) -> int:
+    study = STUDIES[args.study]
     try:
-        config = find_config(args.config, args.data)
+        config = find_config(args.config or study.config, args.data)
         config = replace(config, steps=args.steps or config.steps)
-        test = read("lsp", args.test or args.data / "data/lsp_dataset", "test")
-        wanted = variants(tuple(args.sizes))
-        _train_missing(wanted, config, args)
-        rows = [_measure(v, args.out / f"{v.name}.safetensors", test) for v in wanted]
+        tests = {"lsp_test": read("lsp", args.test or args.data / "data/lsp_dataset", "test")}
+        if study.config == "study-tasks" and args.labels:
+            tests["synth_test"] = read("synth", args.labels / "synth", "test")
+        wanted = [v for v in study.variants(config)
+                  if not args.only or any(word in v[0] for word in args.only)]  # fmt: skip
+        command = f"livepose study {args.study} --data DATA --labels labels --out runs/study"
+        _train_missing(wanted, config, args, command)
+        rows = [_measured(name, what, args.out, tests, command) for name, what, _ in wanted]
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose study: {error}", file=sys.stderr)
         return 2
-    (args.out / "study.json").write_text(json.dumps(rows, indent=2) + "\n")
-    (args.out / "study.md").write_text(table(rows))
-    print(table(rows))
-    _plot(rows, args.out / "study.svg")
+    (args.out / f"{args.study}.json").write_text(json.dumps(rows, indent=2) + "\n")
+    (args.out / f"{args.study}.md").write_text(study.table(rows))
+    print(study.table(rows))
+    if study.plot:
+        study.plot(rows, args.out / f"{args.study}.svg")
     return 0
 
 
-def _train_missing(wanted: list[Variant], config: TrainConfig, args: argparse.Namespace) -> None:
-    missing = [v for v in wanted if not (args.out / f"{v.name}.safetensors").exists()]
+def _train_missing(
+    wanted: Sequence[tuple[str, Row, TrainConfig]], config: TrainConfig, args: argparse.Namespace,
+    command: str,
+) -> None:  # fmt: skip
+    missing = [v for v in wanted if not (args.out / f"{v[0]}.safetensors").exists()]
     if not missing:
         return
     from livepose.train.loop import Run
 
     data = read_data(config, args.data, args.labels)
-    for i, variant in enumerate(missing, 1):
-        print(f"{variant.name} ({i} of {len(missing)})", flush=True)
-        run = Run(variant.of(config), args.out / variant.name, args.device)
+    for i, (name, _, own) in enumerate(missing, 1):
+        print(f"{name} ({i} of {len(missing)})", flush=True)
+        run = Run(own, args.out / name, args.device)
         run.resume()
         run.train(data.parts, data.validation, data.backgrounds)
-        if run.step < config.steps:
+        if run.step < own.steps:
             raise KeyboardInterrupt
-        pack(args.out / variant.name, args.out / f"{variant.name}.safetensors", _COMMAND)
+        pack(args.out / name, args.out / f"{name}.safetensors", command)
 
 
-def _measure(variant: Variant, file: Path, test: Samples) -> dict[str, Any]:
-    """Accuracy by the whole-picture protocol, and time of the forward pass; into the card too."""
+def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], command: str) -> Row:
+    """All measures by the whole-picture protocol, and time of the forward pass; into the card."""
+    file = folder / f"{name}.safetensors"
     net, card = load_model(str(file))
-    score = pck(predict(net, test)[0][..., :2], test)
-    row = {
-        "name": variant.name, "output": variant.output, "size": variant.size,
-        "regulariser": variant.regulariser if variant.output == "dsnt" else "",
-        "pck": score.pck, "auc": score.auc, "forward_ms": round(forward_ms(net, 224), 2),
-        "parameters": sum(p.numel() for p in net.parameters()),
-    }  # fmt: skip
-    figures = {k: row[k] for k in ("pck", "auc", "forward_ms")}
-    update_measured(file, {"lsp_test_pck": score.pck, "lsp_test": {**figures, "command": _COMMAND}})
-    print(f"{variant.name}: PCK@0.2 {100 * score.pck:.2f} %, {row['forward_ms']} ms", flush=True)
-    return row | {"steps": card.training["config"]["steps"]}
-
-
-_TITLES = {"dsnt": "DSNT", "heatmap": "heatmap matching", "fc": "fully connected"}
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The results as two tables in Markdown."""
-    grid = {(r["output"], r["size"]): r for r in rows if r["regulariser"] in ("js", "")}
-    sizes = sorted({size for _, size in grid})
-    head = "| PCK@0.2, % (forward, ms) | " + " | ".join(f"{s} x {s}" for s in sizes) + " |"
-    lines = [head, "|---" * (len(sizes) + 1) + "|"]
-    for output, title in _TITLES.items():
-        cells = [f"{100 * r['pck']:.1f} ({r['forward_ms']:.1f})" if (r := grid.get((output, s)))
-                 else "" for s in sizes]  # fmt: skip
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    same = [r for r in rows if r["output"] == "dsnt" and r["size"] == REGULARISED]
-    lines += ["", f"| DSNT at {REGULARISED} x {REGULARISED}, regulariser | "
-              + " | ".join(r["regulariser"] for r in same) + " |",
-              "|---" * (len(same) + 1) + "|",
-              "| PCK@0.2, % | " + " | ".join(f"{100 * r['pck']:.1f}" for r in same) + " |",
-              "| AUC, % | " + " | ".join(f"{100 * r['auc']:.1f}" for r in same) + " |"]  # fmt: skip
-    return "\n".join(lines) + "\n"
-
-
-def _plot(rows: list[dict[str, Any]], file: Path) -> None:
-    try:
-        import matplotlib
-    except ImportError:
-        print("no plot: pip install 'livepose[train]'", file=sys.stderr)
-        return
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "livepose"  # the same file for the same figures
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4))
-    for output, title in _TITLES.items():
-        own = [r for r in rows if r["output"] == output and r["regulariser"] in ("js", "")]
-        axes.plot([r["size"] for r in own], [100 * r["pck"] for r in own], "o-", label=title)
-    axes.set(
-        xscale="log", xlabel="cells along the side of a heatmap", ylabel="PCK@0.2, LSP test, %"
-    )
-    axes.set_xticks(sizes := sorted({r["size"] for r in rows}), labels=map(str, sizes))
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
+    forward = round(forward_ms(net, card.config.input_size), 2)
+    row: Row = {"name": name, **what, "forward_ms": forward, "steps": card.training["steps"],
+           "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
+    for test, samples in tests.items():
+        figures = measure(samples, predict(net, samples)[0])
+        kept = {k: figures[k] for k in ("pck", "auc", "per_group", "3d") if k in figures}
+        row[test] = kept
+        about = {**kept, "forward_ms": forward, "command": command}
+        update_measured(file, {f"{test}_pck": kept["pck"], test: about})
+    print(f"{name}: PCK@0.2 {100 * row['lsp_test']['pck']:.2f} %, {forward} ms", flush=True)
+    return row

@@ -9,27 +9,42 @@ import numpy as np
 import pytest
 
 from livepose import cli
-from livepose.train import study
-from livepose.train.study import table, variants
+from livepose.models.margipose import Config
+from livepose.train import study, study_output, study_tasks
+from livepose.train.config import TrainConfig
 
 
-def test_variants() -> None:
-    names = [v.name for v in variants((7, 28, 56))]
-    assert len(names) == len(set(names))
+def test_networks_of_the_output_study() -> None:
+    config = TrainConfig((), network=Config("small", 224))
+    made = study_output.variants(config)
+    names = [name for name, _, _ in made]
+    assert len(names) == len(set(names)) == 14
     assert {"study-fc-7", "study-heatmap-56", "study-dsnt-28", "study-dsnt-28-none"} <= set(names)
     assert "study-fc-56" not in names
-    assert len(variants(study.SIZES)) >= 12
+    own = dict(zip(names, (c for _, _, c in made), strict=True))
+    assert own["study-fc-7"].network == Config("small", 224, output="fc", heatmap_stride=32)
+    assert own["study-dsnt-28-kl"].regulariser == "kl"
 
 
-def test_table() -> None:
+def test_networks_of_the_task_study() -> None:
+    made = study_tasks.variants(TrainConfig(()))
+    assert [c.detection for _, _, c in made] == ["none", "joint", "first"]
+
+
+def test_tables() -> None:
     rows = [
-        {"output": o, "size": s, "regulariser": r, "pck": p, "auc": p, "forward_ms": 3.0}
+        {"output": o, "size": s, "regulariser": r, "lsp_test": {"pck": p, "auc": p},
+         "forward_ms": 3.0}
         for o, s, r, p in (("dsnt", 28, "js", 0.5), ("dsnt", 28, "none", 0.4), ("fc", 7, "", 0.3))
-    ]
-    text = table(rows)
+    ]  # fmt: skip
+    text = study_output.table(rows)
     assert "| fully connected | 30.0 (3.0) |  |" in text
     assert "| DSNT |  | 50.0 (3.0) |" in text
     assert "| PCK@0.2, % | 50.0 | 40.0 |" in text
+    text = study_tasks.table([
+        {"detection": "first", "lsp_test": {"pck": 0.5, "auc": 0.4},
+         "synth_test": {"3d": {"mpjpe": 81.2, "pa_mpjpe": 60.7}}}])  # fmt: skip
+    assert "| detection first | 50.0 | 40.0 | 81 | 61 |" in text
 
 
 def test_study_trains_measures_and_goes_on(
@@ -45,18 +60,40 @@ def test_study_trains_measures_and_goes_on(
     read = study.read
     monkeypatch.setattr(study, "read", lambda *a: read(*a).take(np.arange(4)))
     out = tmp_path / "study"
-    arguments = ["study", "--config", str(config), "--data", str(shared), "--out", str(out),
-                 "--sizes", "7"]  # fmt: skip
+    arguments = ["study", "output", "--config", str(config), "--data", str(shared),
+                 "--out", str(out), "--only", "dsnt-7", "fc-7"]  # fmt: skip
     assert cli.main(arguments) == 0
-    rows = json.loads((out / "study.json").read_text())
-    assert [r["name"] for r in rows] == ["study-dsnt-7", "study-heatmap-7", "study-fc-7"]
-    assert all(0 <= r["pck"] <= 1 and r["forward_ms"] > 0 for r in rows)
+    rows = json.loads((out / "output.json").read_text())
+    assert [r["name"] for r in rows] == ["study-dsnt-7", "study-fc-7"]
+    assert all(0 <= r["lsp_test"]["pck"] <= 1 and r["forward_ms"] > 0 for r in rows)
     card = json.loads((out / "study-fc-7.json").read_text())
     assert card["network"]["output"] == "fc"
-    assert card["measured"]["lsp_test_pck"] == rows[2]["pck"]
+    assert card["measured"]["lsp_test_pck"] == rows[1]["lsp_test"]["pck"]
     assert str(shared) not in json.dumps(card)
-    assert "<svg" in (out / "study.svg").read_text()
+    assert "<svg" in (out / "output.svg").read_text()
     before = (out / "study-fc-7.safetensors").stat().st_mtime_ns
     assert cli.main(arguments) == 0
     assert (out / "study-fc-7.safetensors").stat().st_mtime_ns == before
-    assert cli.main([*arguments[:-2], "--data", str(tmp_path)]) == 2
+    assert cli.main([*arguments, "--data", str(tmp_path)]) == 2
+
+
+def test_the_task_study_trains_all_three(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        "steps = 2\nbatch = 2\nvalidate_every = 2\nworkers = 0\n"
+        'start_from = "pretrained/movenet-lightning.safetensors"\n'
+        '[network]\nkind = "multitask"\nchannels = 8\nhidden = 8\n'
+        '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\n'
+    )
+    read = study.read
+    monkeypatch.setattr(study, "read", lambda *a: read(*a).take(np.arange(4)))
+    out = tmp_path / "study"
+    assert cli.main(["study", "tasks", "--config", str(config), "--data", str(shared),
+                     "--out", str(out)]) == 0  # fmt: skip
+    rows = json.loads((out / "tasks.json").read_text())
+    assert [r["detection"] for r in rows] == ["none", "joint", "first"]
+    card = json.loads((out / "multitask-first.json").read_text())
+    assert card["network"]["kind"] == "multitask"
+    assert card["training"]["config"]["detection"] == "first"

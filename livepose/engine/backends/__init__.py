@@ -10,14 +10,14 @@ from livepose.engine.backends.base import Backend, BackendError, Raw
 from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
 from livepose.engine.device import Placement
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 
 __all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
 
 
-def make(net: MargiPose, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
+def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
     """The network, ready to run, and why it is not the way that was hoped for (or nothing).
 
     Raises:

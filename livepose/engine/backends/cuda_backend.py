@@ -17,7 +17,7 @@ from torch import Tensor
 from livepose.crop import Square
 from livepose.engine.backends.base import Clock, Raw
 from livepose.engine.device import Placement
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 from livepose.timing.timeline import Timeline
 
 # A graph stays for each of so many pairs of (squares, picture size).
@@ -82,7 +82,7 @@ class _Graph:
 class CudaBackend:
     name = "cuda graph"
 
-    def __init__(self, net: MargiPose, placement: Placement, graphs: bool = True) -> None:
+    def __init__(self, net: PoseNetwork, placement: Placement, graphs: bool = True) -> None:
         self.net = net.to(  # type: ignore[call-overload]
             device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
         )

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
 from livepose.crop import to_input
-from livepose.models.margipose import Logits, MargiPose
+from livepose.models.margipose import Logits
+from livepose.models.networks import PoseNetwork
 
 
 class Convolutions(nn.Module):
     """(B, S, S, 3) BGR bytes -> the tensors of `Logits`."""
 
-    def __init__(self, net: MargiPose) -> None:
+    def __init__(self, net: PoseNetwork) -> None:
         super().__init__()
         self.net = net
 
@@ -28,7 +29,7 @@ class Convolutions(nn.Module):
 class Decoding(nn.Module):
     """The tensors of `Logits` -> (B, J, 4) x, y, z and confidence, and the three maps."""
 
-    def __init__(self, net: MargiPose) -> None:
+    def __init__(self, net: PoseNetwork) -> None:
         super().__init__()
         self.net = net
 
@@ -37,7 +38,7 @@ class Decoding(nn.Module):
         return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
 
 
-def exported(net: MargiPose) -> tuple[ExportedProgram, ExportedProgram]:
+def exported(net: PoseNetwork) -> tuple[ExportedProgram, ExportedProgram]:
     """`Convolutions` and `Decoding` as graphs that take any number of squares."""
     size, batch = net.config.input_size, Dim("batch", min=1, max=64)
     # Two: one would be taken for a constant.

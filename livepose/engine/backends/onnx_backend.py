@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Sequence
 
@@ -14,14 +13,14 @@ from livepose.crop import Square
 from livepose.engine.backends.base import Raw, cut_all
 from livepose.engine.backends.export import exported
 from livepose.engine.device import Placement
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 from livepose.timing.timeline import Timeline
 
 
 class OnnxBackend:
     name, precision = "onnxruntime", "float32"
 
-    def __init__(self, net: MargiPose, placement: Placement) -> None:
+    def __init__(self, net: PoseNetwork, placement: Placement) -> None:
         net = net.float().cpu().eval()
         self.size = net.config.input_size
         self._convolutions, self._decoding = (_session(part) for part in exported(net))
@@ -48,9 +47,9 @@ def _session(part: torch.export.ExportedProgram) -> onnxruntime.InferenceSession
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     program = torch.onnx.export(part, dynamo=True, verbose=False)
     assert program is not None
-    file = io.BytesIO()
-    program.save(file)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(file.getvalue(), options, ["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        program.model_proto.SerializeToString(), options, ["CPUExecutionProvider"]
+    )

@@ -13,7 +13,7 @@ from livepose.crop import Square
 from livepose.engine.backends.base import Raw, cut_all
 from livepose.engine.backends.export import exported
 from livepose.engine.device import Placement
-from livepose.models.margipose import MargiPose
+from livepose.models.networks import PoseNetwork
 from livepose.timing.timeline import Timeline
 
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
@@ -22,7 +22,7 @@ _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16
 class OpenVINOBackend:
     name = "openvino"
 
-    def __init__(self, net: MargiPose, placement: Placement) -> None:
+    def __init__(self, net: PoseNetwork, placement: Placement) -> None:
         net = net.float().cpu().eval()
         self.size, self.precision = net.config.input_size, placement.precision_name
         core = ov.Core()

@@ -10,14 +10,15 @@ import torch
 from livepose.crop import Square, to_input
 from livepose.engine.backends.base import Clock, Raw, cut_all
 from livepose.engine.device import Placement
-from livepose.models.margipose import MargiPose, Output
+from livepose.models.margipose import Output
+from livepose.models.networks import PoseNetwork
 from livepose.timing.timeline import Timeline
 
 
 class TorchBackend:
     name = "torch"
 
-    def __init__(self, net: MargiPose, placement: Placement) -> None:
+    def __init__(self, net: PoseNetwork, placement: Placement) -> None:
         self.net = net.to(  # type: ignore[call-overload]
             device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
         )

@@ -113,9 +113,9 @@ def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], com
            "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
     for test, samples in tests.items():
         figures = measure(samples, predict(net, samples)[0])
-        kept = {k: figures[k] for k in ("pck", "auc", "per_group", "3d") if k in figures}
+        kept: Row = {k: figures[k] for k in ("pck", "auc", "per_group", "3d") if k in figures}
         row[test] = kept
-        about = {**kept, "forward_ms": forward, "command": command}
-        update_measured(file, {f"{test}_pck": kept["pck"], test: about})
+        about: Row = {**kept, "forward_ms": forward, "command": command}
+        update_measured(file, {f"{test}_pck": kept["pck"], f"{test}": about})
     print(f"{name}: PCK@0.2 {100 * row['lsp_test']['pck']:.2f} %, {forward} ms", flush=True)
     return row

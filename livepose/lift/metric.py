@@ -1,6 +1,6 @@
 """Metres from pixels, by the size that bodies have.
 
-After section 3.5 of Nibali et al., *3D Human Pose Estimation with 2D Marginal Heatmaps*, 2019: the
+After Nibali et al., *3D Human Pose Estimation with 2D Marginal Heatmaps*, 2019: the
 network says x and y in the picture, and z relative to the pelvis as if everything were as far away
 as the pelvis. Which distance that is follows from the size of the skeleton.
 

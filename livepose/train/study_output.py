@@ -1,6 +1,6 @@
 """The claim of the DSNT paper: three output strategies at several heatmap sizes, and regularisers.
 
-After Nibali et al. 2018, section 5: at low resolution, coordinates from DSNT beat heatmap matching
+After Nibali et al. 2018: at low resolution, coordinates from DSNT beat heatmap matching
 and a fully connected output of the same trunk.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -16,3 +17,9 @@ def _folder(name: str) -> Path:
 ASSETS = _folder("assets")
 WEIGHTS = _folder("weights")
 CLIP = ASSETS / "clip.mp4"
+
+
+def cache_folder(*parts: str) -> Path:
+    """Where livepose keeps what it can make again; it may not exist yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache").joinpath("livepose", *parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +113,23 @@ def test_graph_and_eager_give_the_same_poses() -> None:
         a, b, c = (x(IMAGE, SQUARES[:number]) for x in (graph, eager, plain))
         np.testing.assert_allclose(a.xyz, b.xyz, atol=1e-3)
         np.testing.assert_allclose(a.xyz, c.xyz, atol=0.03)
+
+
+def test_a_network_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    from livepose.engine.backends import openvino_backend
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = backends.make(net("plain"), CPU, "openvino")[0](IMAGE, SQUARES)
+    monkeypatch.setattr(openvino_backend, "exported", None)  # not needed any more
+    again, note = backends.make(net("plain"), CPU, "openvino")
+    assert note == ""
+    np.testing.assert_allclose(again(IMAGE, SQUARES).xyz, first.xyz, atol=1e-5)
+    monkeypatch.undo()
+    # A broken cache is made again; another network has its own.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for file in tmp_path.rglob("*.xml"):
+        file.write_text("<net>")
+    for kind in ("plain", "context"):
+        assert backends.make(net(kind), CPU, "openvino")[1] == ""
+    assert len(list((tmp_path / "livepose/openvino").iterdir())) == 2

@@ -36,11 +36,12 @@ class Mix(Dataset[Item]):
     Args:
         parts: data sets with their shares of the stream.
         backgrounds: pictures that people with a mask are now and then put before.
+        sizes: of the squares in pixels in place of `size`, one for each `batch` of them.
     """
 
     def __init__(
         self, parts: list[tuple[Samples, float]], size: int, seed: int, length: int,
-        backgrounds: Sequence[Path] = (),
+        backgrounds: Sequence[Path] = (), sizes: Sequence[int] = (), batch: int = 1,
     ) -> None:  # fmt: skip
         # A picture of which nothing is known teaches nothing; that nobody is there is knowledge.
         self.parts = [s.take(s.known.any(1) | (s.present == 0).any(1)) for s, _ in parts]
@@ -48,7 +49,8 @@ class Mix(Dataset[Item]):
             if not len(samples) or not (samples.known.any() or (samples.present == 0).any()):
                 raise DataError(f"nothing is labelled in {samples.name}; name its teachers?")
         self.shares = np.array([share for _, share in parts]) / sum(share for _, share in parts)
-        self.size, self.seed, self.length = size, seed, length
+        self.sizes, self.batch = tuple(sizes) or (size,), batch
+        self.seed, self.length = seed, length
         self.backgrounds = tuple(backgrounds)
 
     def __len__(self) -> int:
@@ -61,11 +63,17 @@ class Mix(Dataset[Item]):
             i = int(rng.integers(len(samples)))
             image = cv2.imread(str(samples.images[i]), cv2.IMREAD_COLOR)
             if image is not None:
-                return self._item(rng, image, samples, i)
+                return self._item(rng, image, samples, i, self._size(k))
             print(f"{samples.images[i]}: not a readable picture, skipped", file=sys.stderr)
         raise OSError("ten pictures in a row could not be read: is the data set complete?")
 
-    def _item(self, rng: np.random.Generator, image: np.ndarray, s: Samples, i: int) -> Item:
+    def _size(self, k: int) -> int:
+        return self.sizes[np.random.default_rng((self.seed, k // self.batch)).integers(
+            len(self.sizes))]  # fmt: skip
+
+    def _item(
+        self, rng: np.random.Generator, image: np.ndarray, s: Samples, i: int, side: int
+    ) -> Item:
         size = np.array(image.shape[1::-1])
         # What lies outside the picture is neither to be found nor to be looked at.
         seen = s.known[i] & inside(s.joints[i], size)
@@ -78,7 +86,7 @@ class Mix(Dataset[Item]):
                 image = replace_background(rng, image, mask, other)
         square = random_square(rng, s.joints[i], seen) if seen.any() else random_patch(rng, *size)
         xyz, known, present = move(s.joints[i], seen, present, s.depth[i], square)
-        picture = recolour(rng, cut(image, square, self.size))
+        picture = recolour(rng, cut(image, square, side))
         depth_known = known & ~np.isnan(xyz[:, 2])
         return Item(picture, np.nan_to_num(xyz).astype("f4"), known, depth_known, present)
 

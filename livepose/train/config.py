@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from livepose.models.margipose import Config
+from livepose.models.margipose import Config, check_size
 from livepose.models.networks import NetworkConfig, config_of
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS
 
@@ -51,6 +51,8 @@ class TrainConfig:
     validation: Part = Part("lsp", "data/lsp_dataset", split="val")
     network: NetworkConfig = field(default_factory=Config)
     start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
+    sizes: tuple[int, ...] = ()  # of the squares, one for each batch: what is named twice comes
+    # twice as often; () for the network's own input_size
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4
@@ -80,6 +82,8 @@ class TrainConfig:
                             ("detection", DETECTION)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+        for size in self.sizes:
+            check_size(size, size)
 
 
 def _part(raw: dict[str, Any]) -> Part:
@@ -102,6 +106,7 @@ def read_config(file: Path) -> TrainConfig:
         if "validation" in raw:
             raw["validation"] = _part(raw["validation"])
         raw["network"] = config_of(raw.get("network", {}))
+        raw["sizes"] = tuple(raw.get("sizes", ()))
         return TrainConfig(**raw)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error

@@ -325,9 +325,8 @@ def test_mix_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
     assert torch.isfinite(batch["xyz"]).all()
 
 
-def test_squares_of_several_sizes_come_in_whole_batches(lsp: Path) -> None:
-    s = read("lsp", lsp, "train")
-    mix = Mix([(s, 1.0)], 64, 0, 40, sizes=(64, 96), batch=4)
+def test_squares_of_several_sizes_come_in_whole_batches(tmp_path: Path) -> None:
+    mix = Mix([(_made(tmp_path), 1.0)], 64, 0, 40, sizes=(64, 96), batch=4)
     sizes = [mix[k].image.shape[0] for k in range(40)]
     assert set(sizes) == {64, 96}
     assert all(len(set(sizes[k : k + 4])) == 1 for k in range(0, 40, 4))

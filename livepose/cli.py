@@ -15,6 +15,7 @@ from livepose import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("open the app, or run the pipeline headless", "livepose.run"),
     "doctor": ("say what works on this machine, and what holds it up", "livepose.doctor"),
+    "steadiness": ("measure jitter and the lag of smoothing", "livepose.bench.steadiness"),
     "bench": ("measure speed, also of other programs", "livepose.bench.command"),
     "eval": ("measure a model on a data set", "livepose.evaluate.command"),
     "train": ("train a model", "livepose.train.command"),

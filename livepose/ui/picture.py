@@ -20,10 +20,12 @@ class PictureView(QWidget):
     """Paints the newest result, letterboxed; the result is kept as long as it is on screen.
 
     painted: emitted once for each result that came to the screen, its times marked.
+    clicked: x and y in pixels of the frame.
     """
 
     painted = pyqtSignal(object)
     double_clicked = pyqtSignal()
+    clicked = pyqtSignal(float, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,8 +69,8 @@ class PictureView(QWidget):
         self.heat_joint = joint
         self.update()
 
-    def show_result(self, result: Result) -> None:
-        """Paints a new result at once and marks its times.
+    def show_result(self, result: Result, news: bool = True) -> None:
+        """Paints a new result at once and marks its times; one of the past (not news) just so.
 
         `repaint` returns when the pixels have gone to the window system, so that the stage
         "paint" has all of it, not only the painter's part.
@@ -80,7 +82,10 @@ class PictureView(QWidget):
         self._image = QImage(
             self._pixels.data, width, height, self._pixels.strides[0], QImage.Format_BGR888
         )
-        self._unpainted, self._shown_ns = True, now_ns()
+        self._unpainted, self._shown_ns = news, now_ns()
+        if not news:
+            self.update()
+            return
         self._repainting = True
         try:
             self.repaint()
@@ -159,6 +164,14 @@ class PictureView(QWidget):
             painting.skeleton(painter, pose, zoom, strength=0.45 if heated else 1.0)
         for pose in result.poses:
             painting.number(painter, pose, zoom, self.mirror)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        rect = self.frame_rect()
+        if event.button() == Qt.LeftButton and rect.contains(event.localPos()):
+            u = (event.localPos().x() - rect.x()) / rect.width()
+            v = (event.localPos().y() - rect.y()) / rect.height()
+            u = 1 - u if self.mirror else u
+            self.clicked.emit(u * self._image.width() - 0.5, v * self._image.height() - 0.5)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.double_clicked.emit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PyQt5.QtCore import QSize, Qt, QTimer
 from PyQt5.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PyQt5.QtWidgets import (
@@ -16,14 +17,12 @@ from PyQt5.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
-    QSizePolicy,
     QSplitter,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from livepose import palette
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Result
 from livepose.timing.causes import Machine, causes
@@ -34,9 +33,11 @@ from livepose.ui.banner import Banner, Toast
 from livepose.ui.bridge import Bridge
 from livepose.ui.camera import VIEWS
 from livepose.ui.help import HelpSheet
+from livepose.ui.inspector import Inspector
 from livepose.ui.latency import LatencyPanel
 from livepose.ui.notices import Notices
 from livepose.ui.options import AppOptions
+from livepose.ui.panes import Pages, legend, pane, segment
 from livepose.ui.pickers import HeatPicker, ModelPicker, SourcePicker
 from livepose.ui.picture import PictureView
 from livepose.ui.settings import Settings
@@ -46,6 +47,7 @@ from livepose.ui.view3d import View3D
 
 REFRESH_MS = 250
 _STOP_S = 3.0
+_NEAR = 0.08  # parts of a person's square that a click may be off a joint
 _FILES = (
     "Videos and pictures (*.mp4 *.avi *.mkv *.mov *.webm *.m4v *.jpg *.jpeg *.png *.bmp);;"
     "All files (*)"
@@ -74,6 +76,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self.picture = PictureView()
         self.view3d = View3D(options.samples, self._theme)
+        self.inspector = Inspector()
         self.banner, self.toast = Banner(self.picture), Toast(self.picture)
         self.sources = SourcePicker(self.session.sources)
         self.models = ModelPicker()
@@ -97,20 +100,19 @@ class MainWindow(QMainWindow):
         self._legend.setFont(theme.font(9))
         self._mirrored = QLabel("mirrored", objectName="badge")
         self._mirrored.setFont(theme.font(8.5))
-        left = _pane("Picture", self.picture, [self._mirrored, self._legend])
+        left = pane("Picture", self.picture, [self._mirrored, self._legend])
         buttons: list[QWidget] = []
         for view in VIEWS:
-            button = QToolButton(objectName="segment")
+            button = segment()
             button.setDefaultAction(self.actions_[f"view_{view}"])
             button.setToolButtonStyle(Qt.ToolButtonTextOnly)
-            button.setFont(theme.font(9))
             buttons.append(button)
-        right = _pane("3D", self.view3d, buttons)
+        self.pages = Pages({"3D": (self.view3d, buttons), "Inspector": (self.inspector, [])})
         self.splitter = QSplitter(Qt.Horizontal)
         self.splitter.setHandleWidth(3)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.addWidget(left)
-        self.splitter.addWidget(right)
+        self.splitter.addWidget(self.pages)
         self.splitter.setStretchFactor(0, 5)
         self.splitter.setStretchFactor(1, 4)
 
@@ -193,6 +195,9 @@ class MainWindow(QMainWindow):
         self.models.chosen.connect(self.session.use)
         self.heat.chosen.connect(self._set_heat)
         self.tuning.changed.connect(self._tune)
+        self.pages.changed.connect(self._page_changed)
+        self.inspector.looked.connect(self._look_back)
+        self.picture.clicked.connect(self._pick)
         self._saver.saved.connect(lambda path: self.toast.show_text(f"Saved {path}"))
         self._saver.failed.connect(lambda text: self.toast.show_text(text, "warning"))
         self._system_theme.changed.connect(lambda: self.set_theme(self._theme_choice))
@@ -285,8 +290,11 @@ class MainWindow(QMainWindow):
             self.bridge.done()
 
     def _show(self, result: Result) -> None:
-        self.picture.show_result(result)
-        self.view3d.show_result(result)
+        if self.pages.page == "Inspector":
+            self.inspector.add(result)
+        if self.inspector.live:
+            self.picture.show_result(result)
+            self.view3d.show_result(result)
         if self._notices.frame(result.frame):
             self.banner.show_notice(self._notices.current)
 
@@ -323,6 +331,7 @@ class MainWindow(QMainWindow):
 
     def open_source(self, source: str) -> None:
         self._notices.source_chosen()
+        self.inspector.forget()
         self.banner.show_notice(self._notices.current)
         self.sources.set_current(source)
         self.session.open(source)
@@ -356,8 +365,33 @@ class MainWindow(QMainWindow):
         self._mirrored.setVisible(on)
 
     def _set_heat(self, joint: int | None) -> None:
-        self.session.want_heatmaps = joint is not None
         self.picture.set_heat_joint(joint)
+        self._want_heatmaps()
+
+    def _want_heatmaps(self) -> None:
+        looked_into = self.pages.page == "Inspector"
+        self.session.want_heatmaps = looked_into or self.picture.heat_joint is not None
+
+    def _page_changed(self, page: str) -> None:
+        if page != "Inspector":
+            self.inspector.forget()
+        self._want_heatmaps()
+
+    def _look_back(self, result: Result | None) -> None:
+        """A result of the last seconds, or the live ones again."""
+        if result is not None:
+            self.picture.show_result(result, news=False)
+            self.view3d.show_result(result)
+
+    def _pick(self, x: float, y: float) -> None:
+        """The joint nearest to a click on the picture is looked into."""
+        result = self.picture.result
+        if self.pages.page != "Inspector" or result is None or not result.poses:
+            return
+        apart = [np.hypot(*(pose.joints - (x, y)).T) / pose.region.side for pose in result.poses]
+        person = int(np.argmin([each.min() for each in apart]))
+        if apart[person].min() < _NEAR:
+            self.inspector.choose(person, int(apart[person].argmin()))
 
     def _set_trails(self, on: bool) -> None:
         self.view3d.trails = on
@@ -369,7 +403,7 @@ class MainWindow(QMainWindow):
 
     def _show_legend(self) -> None:
         """Left and right have colours where one person is followed, else every person has one."""
-        self._legend.setText(_legend(self._theme) if self.session.settings.people == 1 else "")
+        self._legend.setText(legend(self._theme) if self.session.settings.people == 1 else "")
 
     def _look(self, view: str) -> None:
         self.view3d.look(view)
@@ -417,7 +451,8 @@ class MainWindow(QMainWindow):
             for paused, name in ((False, "pause"), (True, "play"))
         }
         self._menu_button.setIcon(icons.icon("menu", self._theme.text))
-        for part in (self.picture, self.view3d, self.latency, self.sources, self.models, self.heat):
+        for part in (self.picture, self.view3d, self.latency, self.sources, self.models, self.heat,
+                     self.inspector):  # fmt: skip
             part.set_theme(self._theme)
         self._show_legend()
         self._show_paused(self.session.paused)
@@ -433,37 +468,3 @@ class MainWindow(QMainWindow):
         if files:
             event.acceptProposedAction()
             self.open_source(files[0])
-
-
-def _pane(title: str, view: QWidget, extras: list[QWidget]) -> QWidget:
-    """A view below a narrow header."""
-    header = QFrame(objectName="header")
-    header.setFixedHeight(34)
-    row = QHBoxLayout(header)
-    row.setContentsMargins(16, 0, 8, 0)
-    row.setSpacing(2)
-    label = QLabel(title, objectName="title")
-    label.setFont(theme.font(9.5))
-    row.addWidget(label)
-    row.addStretch(1)
-    for extra in extras:
-        row.addWidget(extra, 0, Qt.AlignVCenter)
-    pane = QWidget()
-    pane.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
-    layout = QVBoxLayout(pane)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(0)
-    layout.addWidget(header)
-    layout.addWidget(view, 1)
-    return pane
-
-
-def _legend(colours: theme.Theme) -> str:
-    """Which colour is which side, the person's own."""
-    parts = [
-        f"<span style='color:rgb{palette.SIDES[side]}'>&#9632;</span>&nbsp;"
-        f"<span style='color:{colours.muted}'>{side}</span>"
-        for side in ("left", "right")
-    ]
-    own = f"<span style='color:{colours.muted}'>the person's own</span>"
-    return "&nbsp;&nbsp;&nbsp;".join(["", own, *parts]) + "&nbsp;&nbsp;"

@@ -8,7 +8,6 @@ import numpy as np
 from PyQt5.QtCore import QLineF, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
@@ -25,6 +24,7 @@ from livepose.inspection import JointFigures, MapFigures, joint_figures, verdict
 from livepose.skeleton import JOINTS
 from livepose.ui.history import History
 from livepose.ui.painting import joint_title
+from livepose.ui.pickers import Picker
 from livepose.ui.theme import DARK, Theme, font
 
 _GAP = 8
@@ -73,7 +73,7 @@ class MapsView(QWidget):
         side = max(40.0, min(room_w, room_h) / 1.5)
         deep = side / 2
         left = (self.width() - side - deep - _GAP) / 2
-        top = (self.height() - side - deep - _GAP) / 2 + _CAPTION / 2
+        top = (self.height() - side - deep - _GAP) / 2  # with as much above as the second caption
         xy = QRectF(left, top, side, side)
         return (xy, QRectF(xy.right() + _GAP, top, deep, side),
                 QRectF(left, xy.bottom() + _GAP + _CAPTION, side, deep))  # fmt: skip
@@ -150,9 +150,7 @@ class Inspector(QWidget):
         self.history = History()
         self.result: Result | None = None
         self.live = True
-        self.person, self.joint = QComboBox(), QComboBox()
-        self.person.setAccessibleName("Person")
-        self.joint.setAccessibleName("Joint")
+        self.person, self.joint = Picker("person", "Person", 150), Picker("heat", "Joint", 200)
         for i in range(len(JOINTS)):
             self.joint.addItem(joint_title(i), i)
         self.joint.setCurrentIndex(JOINTS.index("left_wrist"))
@@ -186,7 +184,8 @@ class Inspector(QWidget):
         self.back.clicked.connect(self.go_live)
 
     def set_theme(self, theme: Theme) -> None:
-        self.maps.set_theme(theme)
+        for part in (self.maps, self.person, self.joint):
+            part.set_theme(theme)
 
     def add(self, result: Result) -> None:
         """A new result has come; it is shown if the inspector is live."""

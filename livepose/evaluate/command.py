@@ -171,6 +171,11 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
         peers[key] = peers.get(key, {}) | {peer: row}
         update_measured(file, {"peers": peers})
         return
+    size, sizes = read_card(file).config.input_size, f"{key}_sizes"
+    if figures["size"] != size:  # another size of the same network
+        known = dict(read_card(file).measured.get(sizes, {}))
+        update_measured(file, {sizes: known | {str(figures["size"]): figures["pck"]}})
+        return
     dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],

@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from livepose.engine.backends.base import Backend, BackendError, Raw
 from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
 from livepose.engine.device import Placement
+from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import PoseNetwork
 
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
@@ -17,12 +20,20 @@ BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 __all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
 
 
-def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
+def make(
+    net: PoseNetwork, placement: Placement, name: str = "auto", size: int | None = None
+) -> tuple[Backend, str]:
     """The network, ready to run, and why it is not the way that was hoped for (or nothing).
 
+    size: of the squares in pixels, in place of the network's own.
+
     Raises:
-        BackendError: a name that means nothing.
+        BackendError: a name that means nothing. ValueError: the network cannot take the size.
     """
+    if size is not None and size != net.config.input_size:
+        if isinstance(net.config, MultiTaskConfig) or net.config.output == "fc":
+            raise ValueError(f"this network takes {net.config.input_size} pixels only")
+        net.config = replace(net.config, input_size=size)
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     on_cpu = placement.device.type == "cpu"

@@ -49,7 +49,6 @@ def _livepose(args: argparse.Namespace) -> tuple[Step, str]:
         raise SystemExit(note)
     detector = PersonDetector(load_detector(), placement) if args.people > 1 else None
     predict = Predictor(backend, args.model, "", detector, EngineSettings(people=args.people))
-    predict.warm_up()
 
     def step(image: np.ndarray, time_s: float) -> int:
         return len(predict(Frame(0, image, Timeline(now_ns()), media_s=time_s)).poses)

@@ -45,13 +45,9 @@ class Predictor:
         self._tracker, self._steady, self._floor = Tracker(), Steady(), Floor()
         self._since_detection = self._pictures = 0
 
-    def warm_up(self, runs: int = 3) -> None:
-        """First runs choose kernels and allocate; call it on the thread that will predict."""
-        nothing = np.zeros((720, 1280, 3), np.uint8)
-        for _ in range(runs):
-            self.backend(nothing, [Square(640, 360, 720)])
-        if self.detector is not None:
-            self.detector(nothing)
+    def use(self, backend: Backend, model: str, device_name: str) -> None:
+        """Goes over to another network; whoever is followed stays followed."""
+        self.backend, self.model, self.device_name = backend, model, device_name
 
     def forget(self) -> None:
         """Everybody is new next: the source has changed."""

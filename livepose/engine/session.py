@@ -11,8 +11,9 @@ from dataclasses import replace
 from livepose import resources
 from livepose.capture import DEFAULT, CaptureOptions, CaptureThread, Source, list_cameras
 from livepose.engine import device as devices
+from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.settings import EngineSettings
-from livepose.engine.worker import InferenceThread, LoadDetector, LoadModel, _load
+from livepose.engine.worker import InferenceThread, LoadDetector, _load
 from livepose.frames import Event, Result
 from livepose.models import store
 from livepose.models.store import load_detector
@@ -92,9 +93,19 @@ class Session:
         self._may_fall_back = False
         self._switch(source)
 
-    def use(self, model: str) -> None:
-        """Goes over to another model; returns at once, the old one works until it is loaded."""
-        self._engine.use(model)
+    def use(self, choice: str | Choice) -> None:
+        """Goes over to another model, or the same in another way; returns at once.
+
+        The old one works until the new one is ready. A name alone keeps the backend.
+        """
+        if isinstance(choice, str):
+            choice = Choice(choice, self._engine.choice.backend)
+        self._engine.use(choice)
+
+    @property
+    def choice(self) -> Choice:
+        """What runs now."""
+        return self._engine.choice
 
     def pause(self) -> None:
         self._capture.pause()

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from livepose.capture import Slot
-from livepose.engine import backends
 from livepose.engine.detector import PersonDetector
 from livepose.engine.device import Placement, on_cpu
+from livepose.engine.loading import Choice, Loader, LoadModel, Ready
 from livepose.engine.predictor import Predictor
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Result
@@ -24,7 +25,6 @@ from livepose.timing.stats import Rate
 GIVE_UP_AFTER = 3
 _QUIET_S = 2.0
 
-LoadModel = Callable[[str], PoseNetwork]
 LoadDetector = Callable[[], PersonNet]
 
 
@@ -54,18 +54,20 @@ class InferenceThread:
         load_detector: LoadDetector = load_detector,
     ) -> None:
         self.placement = placement
-        self.backend, self.backend_note = backend, ""
+        self.choice, self.backend_note = Choice(model, backend), ""
         self._load_detector = load_detector
-        self.model = model
         self.device_name, self.precision = placement.device_name, placement.precision_name
         self.want_heatmaps = False
         self.settings = EngineSettings()
         self.ahead_s = 0.0  # from a picture to its painting
         self.rate = Rate()
         self.failures = 0  # in a row
-        self._slot, self._deliver, self._on_event, self._load = slot, deliver, on_event, load
+        self._slot, self._deliver, self._on_event = slot, deliver, on_event
+        self._loader = Loader(load)
         self._predictor: Predictor | None = None
-        self._wanted: str | None = model
+        self._wanted: Choice | None = self.choice
+        self._ready: Ready | None = None
+        self._loading: threading.Thread | None = None
         self._forget = False
         self._stop = threading.Event()
         self._busy = False
@@ -92,9 +94,13 @@ class InferenceThread:
         """Whether a frame is under way in it."""
         return self._busy
 
-    def use(self, model: str) -> None:
-        """Goes over to another model; the old one works on if that fails."""
-        self._wanted = model
+    @property
+    def model(self) -> str:
+        return self.choice.model
+
+    def use(self, choice: Choice) -> None:
+        """Goes over to another network; the old one works until it is ready, and on if it fails."""
+        self._wanted = choice
 
     def forget(self) -> None:
         """Nobody is followed any more: the source has changed."""
@@ -104,11 +110,8 @@ class InferenceThread:
         self._on_event(Event("engine", level, kind, message))
 
     def _run(self) -> None:
-        # Loading, warming up and running stay on one thread: compiled code and CUDA graphs want it.
         while not self._stop.is_set():
-            if self._wanted is not None:
-                wanted, self._wanted = self._wanted, None
-                self._change(wanted)
+            self._take_change()
             frame = self._slot.get(0.1)
             if frame is None:
                 if self._slot.closed:
@@ -146,7 +149,7 @@ class InferenceThread:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         if self.placement.device.type == "cuda" and self.failures >= GIVE_UP_AFTER:
             self._fall_back(f"the GPU failed {self.failures} times ({text})")
-            self._wanted = self.model
+            self._wanted = self.choice
         else:
             self._quietly(
                 "stage", f"A frame could not be processed ({text}); going on with the next."
@@ -161,46 +164,73 @@ class InferenceThread:
     def _fall_back(self, reason: str) -> None:
         self.placement = on_cpu(reason)
         self.failures = 0
+        self._loader.forget()
+        self._predictor = None  # nothing of it can be used on the CPU
         self._emit(
             "warning", "fallback", f"{reason[0].upper()}{reason[1:]}: running on the CPU now."
         )
 
-    def _ready(self, net: PoseNetwork, model: str) -> Predictor:
-        backend, self.backend_note = backends.make(net, self.placement, self.backend)
-        self.precision = backend.precision
-        self.device_name = self.placement.device_name
-        if backend.name != "torch":
-            self.device_name = self.device_name.replace(" (", f", {backend.name} (", 1)
-        predictor = Predictor(backend, model, self.device_name, self._detector())
-        predictor.warm_up()
-        return predictor
+    # Going over to another network
+
+    def _take_change(self) -> None:
+        """Begins what is wanted, ends what was begun.
+
+        On a GPU all of it happens on this thread, which compiled code and CUDA graphs want, and the
+        first network is waited for. On the CPU later ones become ready beside the one that works.
+        """
+        if self._ready is not None:
+            (ready, self._ready), self._loading = (self._ready, None), None
+            self._swap(ready)
+        wanted = self._wanted
+        if wanted is None or (self._loading is not None and self._loading.is_alive()):
+            return
+        self._wanted = None
+        if self._predictor is None or self.placement.device.type != "cpu":
+            self._prepare(wanted)
+            if self._ready is not None:
+                self._take_change()
+        else:
+            self._loading = threading.Thread(
+                target=self._prepare, args=(wanted,), name="inference-load", daemon=True
+            )
+            self._loading.start()
+
+    def _prepare(self, wanted: Choice) -> None:
+        try:
+            self._ready = self._loader(wanted, self.placement)
+            return
+        except (WeightsError, OSError) as error:
+            self._emit("error", "model", f"{error}")
+            return
+        except Exception as error:  # torch.cuda.OutOfMemoryError, a kernel that is missing, ...
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if self.placement.device.type == "cpu":
+            message = f"{wanted.model} cannot run ({text}); choose another model."
+            self._emit("error", "model", message)
+            return
+        self._fall_back(f"{wanted.model} does not run on the GPU ({text})")
+        self._prepare(wanted)
+
+    def _swap(self, ready: Ready) -> None:
+        self.choice, self.backend_note = ready.choice, ready.note
+        self.precision, self.device_name = ready.backend.precision, ready.device_name
+        if self._predictor is None:
+            self._predictor = Predictor(
+                ready.backend, self.model, self.device_name, self._detector(), self.settings
+            )
+        else:  # whoever is followed stays followed
+            self._predictor.use(ready.backend, self.model, self.device_name)
+        self._emit("info", "model", f"{self.model} runs on {self.device_name}, {self.precision}.")
 
     def _detector(self) -> PersonDetector | None:
         try:
-            return PersonDetector(self._load_detector(), self.placement)
+            detector = PersonDetector(self._load_detector(), self.placement)
         except WeightsError as error:
             if self.settings.people > 1:
                 self._emit("warning", "detector", f"Only one person can be followed: {error}.")
             return None
-
-    def _change(self, model: str) -> None:
-        try:
-            net = self._load(model)
-        except (WeightsError, OSError) as error:
-            self._emit("error", "model", f"{error}")
-            return
-        try:
-            predictor = self._ready(net, model)
-        except Exception as error:  # torch.cuda.OutOfMemoryError, a kernel that is missing, ...
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if self.placement.device.type == "cpu":
-                self._emit("error", "model", f"{model} cannot run ({text}); choose another model.")
-                return
-            self._fall_back(f"{model} does not run on the GPU ({text})")
-            predictor = self._ready(self._load(model), model)
-        self._predictor, self.model = predictor, model
-        where = f"{self.device_name}, {self.precision}"
-        self._emit("info", "model", f"{model} runs on {where}.")
+        detector(np.zeros((720, 1280, 3), np.uint8))  # warm
+        return detector
 
 
 def set_cpu_threads(threads: int | None) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from livepose import resources
 from livepose.engine import device
+from livepose.engine.loading import Choice
 from livepose.engine.session import Session
 from livepose.engine.worker import InferenceThread
 from livepose.frames import Event, Frame, Result
@@ -90,6 +91,8 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
     events: list[Event] = []
     meta = device.Placement(torch.device("cuda"), torch.float16)
     slot: Slot[Frame] = Slot()
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(device.Placement, "device_name", property(lambda self: str(self.device)))
     thread = InferenceThread(slot, "tiny", meta, lambda r: None, events.append, tiny, "torch")
 
     class Broken:
@@ -97,8 +100,6 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     thread._predictor, thread._wanted = Broken(), None  # type: ignore[assignment]
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(device.Placement, "device_name", property(lambda self: str(self.device)))
     with monkey.context():
         for _ in range(3):
             thread._infer(frame())
@@ -122,6 +123,32 @@ def test_switching_models_and_one_that_does_not_load() -> None:
     assert s.model == "tiny"
     s.use("other")
     wait_for(lambda: log.results[-1].model == "other")
+    assert s.stop()
+
+
+def test_going_over_to_another_way_keeps_who_is_followed_and_goes_on_meanwhile() -> None:
+    def slow(name: str) -> MargiPose:
+        if name != "tiny":
+            time.sleep(0.5)
+        net = tiny()
+        net.presence_bias.data.fill_(50.0)  # sure of everything
+        return net
+
+    log = Log()
+    s = session("synthetic:64x48@50", log, load=slow)
+    s.start()
+    wait_for(lambda: log.results and log.results[-1].poses)
+    before = len(log.results)
+    s.use(Choice("other", "torch", "float32", 96))
+    wait_for(lambda: log.results[-1].model == "other")
+    meanwhile = [r for r in log.results[before:] if r.model == "tiny"]
+    assert len(meanwhile) >= 5  # nobody waited for the new one
+    assert s.choice.size == 96
+    # What is warm comes at once.
+    begin = time.monotonic()
+    s.use("tiny")
+    wait_for(lambda: log.results[-1].model == "tiny")
+    assert time.monotonic() - begin < 0.4
     assert s.stop()
 
 

@@ -1,0 +1,76 @@
+"""From a wish (model, backend, size, precision) to a network that is warm and ready to run."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from livepose.crop import Square
+from livepose.engine import backends
+from livepose.engine.backends import Backend
+from livepose.engine.device import PRECISIONS, Placement
+from livepose.models.networks import PoseNetwork
+
+LoadModel = Callable[[str], PoseNetwork]
+# Networks that stay ready to go back to.
+_KEPT = 4
+_WARM_UP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """model: name or file. backend: of `livepose.engine.backends.BACKENDS`. precision: a key of
+    `PRECISIONS`, "" for what suits the device. size: of the squares in pixels, None for the
+    model's own.
+    """
+
+    model: str
+    backend: str = "auto"
+    precision: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A warm network. note: why it does not run as was hoped for, or nothing."""
+
+    choice: Choice
+    backend: Backend
+    note: str
+    device_name: str
+
+
+class Loader:
+    """Makes networks ready and keeps the last ones; used by one thread at a time."""
+
+    def __init__(self, load: LoadModel) -> None:
+        self._load = load
+        self._ready: OrderedDict[tuple[Choice, str], Ready] = OrderedDict()
+
+    def __call__(self, choice: Choice, placement: Placement) -> Ready:
+        """Raises what loading and running raise: `WeightsError`, OSError, RuntimeError, ..."""
+        if choice.precision:
+            placement = replace(placement, dtype=PRECISIONS[choice.precision])
+        key = (choice, f"{placement.device} {placement.dtype}")
+        if key in self._ready:
+            self._ready.move_to_end(key)
+            return self._ready[key]
+        net = self._load(choice.model)
+        backend, note = backends.make(net, placement, choice.backend, choice.size)
+        nothing = np.zeros((720, 1280, 3), np.uint8)
+        for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
+            backend(nothing, [Square(640, 360, 720)])
+        name = placement.device_name
+        if backend.name != "torch":
+            name = name.replace(" (", f", {backend.name} (", 1)
+        ready = self._ready[key] = Ready(choice, backend, note, name)
+        while len(self._ready) > _KEPT:
+            self._ready.popitem(last=False)
+        return ready
+
+    def forget(self) -> None:
+        """Nothing that was ready can be used any more: the device has failed."""
+        self._ready.clear()

@@ -27,7 +27,7 @@ setup(
     package_dir={"livepose.assets": "assets", "livepose.weights": "weights"},
     package_data={
         "livepose.assets": ["*.mp4", "*.npz"],
-        "livepose.weights": ["*.safetensors", "*.json"],
+        "livepose.weights": ["**/*.safetensors", "**/*.json"],
         "livepose.train": ["configs/*.toml"],
     },
     install_requires=[
@@ -36,6 +36,7 @@ setup(
         # The fastest way to run a network on a CPU; torch takes over where there is none.
         "openvino>=2025.0,<2027; platform_machine in 'x86_64 AMD64 arm64 aarch64'",
         "PyQt5>=5.15.9,<6",
+        "pyqtgraph>=0.13.7,<0.15",
         "safetensors>=0.4.3,<1",
         "scipy>=1.11,<2",
         "tomli>=2; python_version < '3.11'",

@@ -104,8 +104,13 @@ class Session:
 
     @property
     def choice(self) -> Choice:
-        """What runs now."""
-        return self._engine.choice
+        """What runs now, with the names of what "auto" has led to."""
+        return self._engine.running
+
+    @property
+    def size(self) -> int | None:
+        """Pixels of the squares that the network looks at, None before there is one."""
+        return self._engine.size
 
     def pause(self) -> None:
         self._capture.pause()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -97,6 +98,18 @@ class InferenceThread:
     @property
     def model(self) -> str:
         return self.choice.model
+
+    @property
+    def running(self) -> Choice:
+        """`choice` with the backend and precision that it has led to."""
+        ready = self._predictor
+        if ready is None:
+            return self.choice
+        return replace(self.choice, backend=ready.backend.name, precision=ready.backend.precision)
+
+    @property
+    def size(self) -> int | None:
+        return None if self._predictor is None else self._predictor.backend.size
 
     def use(self, choice: Choice) -> None:
         """Goes over to another network; the old one works until it is ready, and on if it fails."""

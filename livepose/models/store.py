@@ -25,6 +25,7 @@ from livepose.resources import WEIGHTS
 
 SCHEMA = "livepose-card/1"
 _KEYS = {"schema", "name", "network", "sha256", "training", "measured"}
+STUDIES = ("study", "tasks")  # folders of networks that are there to be compared
 DETECTOR = WEIGHTS / "detector" / "person.safetensors"
 DETECTOR_NETWORK = {"kind": "detector"}
 
@@ -44,15 +45,24 @@ class Card:
     sha256: str
 
 
-def available(folder: Path = WEIGHTS) -> list[str]:
-    """Names of the models in a folder that have both files, sorted."""
-    return sorted(f.stem for f in folder.glob("*.safetensors") if f.with_suffix(".json").exists())
+def available(folder: Path = WEIGHTS, everywhere: bool = False) -> list[str]:
+    """Names of the models in a folder that have both files, sorted.
+
+    everywhere: also those of the studies, in folders of their own.
+    """
+    files = [*folder.glob("*.safetensors")]
+    if everywhere:
+        files += [f for study in STUDIES for f in sorted((folder / study).glob("*.safetensors"))]
+    return [f.stem for f in sorted(files, key=lambda f: (f.parent != folder, f.stem))
+            if f.with_suffix(".json").exists()]  # fmt: skip
 
 
 def find(model: str, folder: Path = WEIGHTS) -> Path:
     """The safetensors file of a shipped model's name, or of a path to one."""
-    if model in available(folder):
-        return folder / f"{model}.safetensors"
+    for place in (folder, *(folder / study for study in STUDIES)):
+        file = place / f"{model}.safetensors"
+        if "/" not in model and file.exists() and file.with_suffix(".json").exists():
+            return file
     path = Path(model).expanduser()
     if path.suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin"):
         raise WeightsError(

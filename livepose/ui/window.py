@@ -32,6 +32,7 @@ from livepose.ui.actions import Actions
 from livepose.ui.banner import Banner, Toast
 from livepose.ui.bridge import Bridge
 from livepose.ui.camera import VIEWS
+from livepose.ui.explorer import Explorer
 from livepose.ui.help import HelpSheet
 from livepose.ui.inspector import Inspector
 from livepose.ui.latency import LatencyPanel
@@ -76,7 +77,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self.picture = PictureView()
         self.view3d = View3D(options.samples, self._theme)
-        self.inspector = Inspector()
+        self.inspector, self.explorer = Inspector(), Explorer(options.device)
         self.banner, self.toast = Banner(self.picture), Toast(self.picture)
         self.sources = SourcePicker(self.session.sources)
         self.models = ModelPicker()
@@ -107,7 +108,8 @@ class MainWindow(QMainWindow):
             button.setDefaultAction(self.actions_[f"view_{view}"])
             button.setToolButtonStyle(Qt.ToolButtonTextOnly)
             buttons.append(button)
-        self.pages = Pages({"3D": (self.view3d, buttons), "Inspector": (self.inspector, [])})
+        self.pages = Pages({"3D": (self.view3d, buttons), "Inspector": (self.inspector, []),
+                            "Explorer": (self.explorer, [])})  # fmt: skip
         self.splitter = QSplitter(Qt.Horizontal)
         self.splitter.setHandleWidth(3)
         self.splitter.setChildrenCollapsible(False)
@@ -196,6 +198,7 @@ class MainWindow(QMainWindow):
         self.heat.chosen.connect(self._set_heat)
         self.tuning.changed.connect(self._tune)
         self.pages.changed.connect(self._page_changed)
+        self.explorer.chosen.connect(self.session.use)
         self.inspector.looked.connect(self._look_back)
         self.picture.clicked.connect(self._pick)
         self._saver.saved.connect(lambda path: self.toast.show_text(f"Saved {path}"))
@@ -242,6 +245,7 @@ class MainWindow(QMainWindow):
         self.hide()
         QApplication.sync()
         self.bridge.close()
+        self.explorer.close_down()
         self.session.stop(_STOP_S)
         QApplication.quit()
 
@@ -323,6 +327,7 @@ class MainWindow(QMainWindow):
             self.latency.set_stats(stats)
         if self.tuning.isVisible() and result is not None:
             self.tuning.set_poses(result.poses)
+        self.explorer.set_current(self.session.choice, self.session.size)
         self.sources.set_current(self.session.source)
         self.models.set_models(self.session.models, self.session.model)
         self._show_paused(paused)
@@ -375,6 +380,8 @@ class MainWindow(QMainWindow):
     def _page_changed(self, page: str) -> None:
         if page != "Inspector":
             self.inspector.forget()
+        if page == "Explorer":
+            self.explorer.open()
         self._want_heatmaps()
 
     def _look_back(self, result: Result | None) -> None:
@@ -452,7 +459,7 @@ class MainWindow(QMainWindow):
         }
         self._menu_button.setIcon(icons.icon("menu", self._theme.text))
         for part in (self.picture, self.view3d, self.latency, self.sources, self.models, self.heat,
-                     self.inspector):  # fmt: skip
+                     self.inspector, self.explorer):  # fmt: skip
             part.set_theme(self._theme)
         self._show_legend()
         self._show_paused(self.session.paused)

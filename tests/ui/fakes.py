@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from livepose.engine.loading import Choice
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Heatmaps, Pose, Region, Result
 from livepose.skeleton import INDEX, JOINTS, J
@@ -105,9 +106,11 @@ class FakeSession:
         self.calls.append(("open", source))
         self.source = source
 
-    def use(self, model: str) -> None:
-        self.calls.append(("use", model))
-        self.model = model
+    choice, size = Choice("tiny", "torch", "float32"), 64
+
+    def use(self, choice: str | Choice) -> None:
+        self.calls.append(("use", choice))
+        self.model = choice if isinstance(choice, str) else choice.model
 
     def pause(self) -> None:
         self.calls.append(("pause",))

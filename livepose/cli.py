@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("say what works on this machine, and what holds it up", "livepose.doctor"),
     "steadiness": ("measure jitter and the lag of smoothing", "livepose.bench.steadiness"),
     "explore": ("speed against accuracy of all that runs here", "livepose.bench.explore_command"),
+    "compare": ("two configurations on the same frames", "livepose.bench.compare"),
     "bench": ("measure speed, also of other programs", "livepose.bench.command"),
     "eval": ("measure a model on a data set", "livepose.evaluate.command"),
     "train": ("train a model", "livepose.train.command"),

@@ -110,7 +110,10 @@ class Viewpoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A frame with the poses found in it; `frame.timeline` tells when each stage was done."""
+    """A frame with the poses found in it; `frame.timeline` tells when each stage was done.
+
+    other: the same frame as another network sees it, where two are compared.
+    """
 
     frame: Frame
     poses: tuple[Pose, ...]
@@ -118,6 +121,7 @@ class Result:
     device: str = ""
     heatmaps: tuple[Heatmaps, ...] = field(default=())
     viewpoint: Viewpoint | None = None
+    other: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)

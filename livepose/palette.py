@@ -42,6 +42,7 @@ STAGES: dict[str, RGB] = {
     "decode": (146, 106, 232),
     "download": (196, 104, 208),
     "track": (226, 116, 168),
+    "compare": (150, 160, 90),
     "handover": (240, 170, 76),
     "paint": (236, 112, 99),
 }

@@ -102,6 +102,10 @@ class Session:
             choice = Choice(choice, self._engine.choice.backend)
         self._engine.use(choice)
 
+    def compare(self, choice: Choice | None) -> None:
+        """Looks at every picture with another network, too; None: no more."""
+        self._engine.compare(choice)
+
     @property
     def choice(self) -> Choice:
         """What runs now, with the names of what "auto" has led to."""

@@ -21,6 +21,7 @@ from livepose.models.detector import PersonNet
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, load_detector, load_model
 from livepose.timing.stats import Rate
+from livepose.timing.timeline import Timeline, now_ns
 
 # So many failures in a row on a GPU, and the CPU takes over.
 GIVE_UP_AFTER = 3
@@ -66,9 +67,12 @@ class InferenceThread:
         self._slot, self._deliver, self._on_event = slot, deliver, on_event
         self._loader = Loader(load)
         self._predictor: Predictor | None = None
-        self._wanted: Choice | None = self.choice
-        self._ready: Ready | None = None
+        # A network that shall be made ready, and one that is: for `choice`, or for the rival.
+        self._wanted: list[tuple[bool, Choice]] = [(False, self.choice)]
+        self._ready: tuple[bool, Ready] | None = None
+        self._rival: Predictor | None = None
         self._loading: threading.Thread | None = None
+        self._rival_off = True
         self._forget = False
         self._stop = threading.Event()
         self._busy = False
@@ -113,7 +117,20 @@ class InferenceThread:
 
     def use(self, choice: Choice) -> None:
         """Goes over to another network; the old one works until it is ready, and on if it fails."""
-        self._wanted = choice
+        self._want(False, choice)
+
+    def compare(self, choice: Choice | None) -> None:
+        """Looks at every picture with this network too (None: no more), see `Result.other`."""
+        if choice is None:
+            self._wanted = [w for w in self._wanted if not w[0]]
+            self._rival_off = True
+        else:
+            self._rival_off = False
+            self._want(True, choice)
+
+    def _want(self, rival: bool, choice: Choice) -> None:
+        """The newest wish counts."""
+        self._wanted = [*(w for w in self._wanted if w[0] != rival), (rival, choice)]
 
     def forget(self) -> None:
         """Nobody is followed any more: the source has changed."""
@@ -145,8 +162,12 @@ class InferenceThread:
                 if self._forget:
                     self._forget = False
                     predictor.forget()
+                    if self._rival is not None:
+                        self._rival.forget()
                 predictor.settings = self.settings
                 result = predictor(frame, self.want_heatmaps, self.ahead_s)
+                if self._rival is not None:
+                    result = self._compared(self._rival, result)
             self.failures = 0
         except Exception as error:
             self._failed(error)
@@ -157,12 +178,20 @@ class InferenceThread:
         except Exception as error:
             self._quietly("deliver", f"A result could not be delivered ({error}).")
 
+    def _compared(self, rival: Predictor, result: Result) -> Result:
+        """The same picture, id and all, by the other network, on a clock of its own."""
+        rival.settings = self.settings
+        frame = replace(result.frame, timeline=Timeline(now_ns()))
+        other = rival(frame, self.want_heatmaps, self.ahead_s)
+        result.frame.timeline.mark("compare")
+        return replace(result, other=other)
+
     def _failed(self, error: Exception) -> None:
         self.failures += 1
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         if self.placement.device.type == "cuda" and self.failures >= GIVE_UP_AFTER:
             self._fall_back(f"the GPU failed {self.failures} times ({text})")
-            self._wanted = self.choice
+            self._want(False, self.choice)
         else:
             self._quietly(
                 "stage", f"A frame could not be processed ({text}); going on with the next."
@@ -178,7 +207,7 @@ class InferenceThread:
         self.placement = on_cpu(reason)
         self.failures = 0
         self._loader.forget()
-        self._predictor = None  # nothing of it can be used on the CPU
+        self._predictor = self._rival = None  # nothing of them can be used on the CPU
         self._emit(
             "warning", "fallback", f"{reason[0].upper()}{reason[1:]}: running on the CPU now."
         )
@@ -191,26 +220,30 @@ class InferenceThread:
         On a GPU all of it happens on this thread, which compiled code and CUDA graphs want, and the
         first network is waited for. On the CPU later ones become ready beside the one that works.
         """
+        if self._rival_off:
+            self._rival = None
         if self._ready is not None:
-            (ready, self._ready), self._loading = (self._ready, None), None
-            self._swap(ready)
-        wanted = self._wanted
-        if wanted is None or (self._loading is not None and self._loading.is_alive()):
+            (rival, ready), self._ready = self._ready, None
+            if rival:
+                self._swap_rival(ready)
+            else:
+                self._swap(ready)
+        if not self._wanted or (self._loading is not None and self._loading.is_alive()):
             return
-        self._wanted = None
+        wanted, *self._wanted = self._wanted
         if self._predictor is None or self.placement.device.type != "cpu":
-            self._prepare(wanted)
+            self._prepare(*wanted)
             if self._ready is not None:
                 self._take_change()
         else:
             self._loading = threading.Thread(
-                target=self._prepare, args=(wanted,), name="inference-load", daemon=True
+                target=self._prepare, args=wanted, name="inference-load", daemon=True
             )
             self._loading.start()
 
-    def _prepare(self, wanted: Choice) -> None:
+    def _prepare(self, rival: bool, wanted: Choice) -> None:
         try:
-            self._ready = self._loader(wanted, self.placement)
+            self._ready = (rival, self._loader(wanted, self.placement))
             return
         except (WeightsError, OSError) as error:
             self._emit("error", "model", f"{error}")
@@ -222,7 +255,15 @@ class InferenceThread:
             self._emit("error", "model", message)
             return
         self._fall_back(f"{wanted.model} does not run on the GPU ({text})")
-        self._prepare(wanted)
+        self._prepare(rival, wanted)
+
+    def _swap_rival(self, ready: Ready) -> None:
+        if self._rival_off or self._predictor is None:
+            return
+        model = ready.choice.model
+        self._rival = Predictor(ready.backend, model, ready.device_name, self._predictor.detector)
+        where = f"{ready.device_name}, {ready.backend.precision}"
+        self._emit("info", "model", f"Compared with {model} on {where}.")
 
     def _swap(self, ready: Ready) -> None:
         self.choice, self.backend_note = ready.choice, ready.note

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 # capture: the picture exists -> it is in memory (exposure or decoding, transfer)
 # wait: in the one-slot hand-over, until inference takes it
 # detect .. track: the engine (detect: looking for people; track: who is who, smoothing, metres)
+# compare: the other network of a comparison, all of it
 # handover: engine -> the UI thread begins to paint
 # paint: painting
 STAGES = (
     "capture", "wait", "detect", "preprocess", "upload", "forward", "decode", "download", "track",
-    "handover", "paint",
+    "compare", "handover", "paint",
 )  # fmt: skip
 
 now_ns = time.monotonic_ns

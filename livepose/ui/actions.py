@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, Spec]] = {
         "heat": Spec("Heat map on and off", ("H",), "heat"),
         "heat_next": Spec("Heat map of the next joint", ("]",)),
         "heat_back": Spec("Heat map of the joint before", ("[",)),
+        "flicker": Spec("Compare: A, B, both", ("B",)),
         "screenshot": Spec("Screenshot", ("S", "Ctrl+S"), "screenshot"),
     },
     "3D view": {

@@ -33,6 +33,7 @@ MEANING = {
     "decode": "From heat maps to joints",
     "download": "Back from the device",
     "track": "Who is who, smoothing, metres",
+    "compare": "The other network of a comparison",
     "handover": "From the engine until the window begins to paint",
     "paint": "Painting, until the pixels have gone to the screen",
     "total": "Age of the picture at the moment it is on the screen",

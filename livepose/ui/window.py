@@ -5,18 +5,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PyQt5.QtCore import QSize, Qt, QTimer
+from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PyQt5.QtWidgets import (
-    QActionGroup,
     QApplication,
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
     QSplitter,
     QToolButton,
     QVBoxLayout,
@@ -32,23 +28,22 @@ from livepose.ui.actions import Actions
 from livepose.ui.banner import Banner, Toast
 from livepose.ui.bridge import Bridge
 from livepose.ui.camera import VIEWS
-from livepose.ui.explorer import Explorer
 from livepose.ui.help import HelpSheet
-from livepose.ui.inspector import Inspector
 from livepose.ui.latency import LatencyPanel
 from livepose.ui.notices import Notices
 from livepose.ui.options import AppOptions
-from livepose.ui.panes import Pages, legend, pane, segment
+from livepose.ui.panes import legend, pane, segment
 from livepose.ui.pickers import HeatPicker, ModelPicker, SourcePicker
 from livepose.ui.picture import PictureView
 from livepose.ui.settings import Settings
 from livepose.ui.status import StatusStrip
+from livepose.ui.toolbar import ToolBar
 from livepose.ui.tuning import TuningPanel
 from livepose.ui.view3d import View3D
+from livepose.ui.workbench import Workbench
 
 REFRESH_MS = 250
 _STOP_S = 3.0
-_NEAR = 0.08  # parts of a person's square that a click may be off a joint
 _FILES = (
     "Videos and pictures (*.mp4 *.avi *.mkv *.mov *.webm *.m4v *.jpg *.jpeg *.png *.bmp);;"
     "All files (*)"
@@ -77,7 +72,6 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self.picture = PictureView()
         self.view3d = View3D(options.samples, self._theme)
-        self.inspector, self.explorer = Inspector(), Explorer(options.device)
         self.banner, self.toast = Banner(self.picture), Toast(self.picture)
         self.sources = SourcePicker(self.session.sources)
         self.models = ModelPicker()
@@ -85,6 +79,9 @@ class MainWindow(QMainWindow):
         self.status = StatusStrip()
         self.latency = LatencyPanel()
         self.tuning = TuningPanel(self.session.settings)
+        self.pages = Workbench(self.view3d, self._view_buttons(), self.session, options.device)
+        pickers = (self.sources, self.models, self.heat)
+        self.bar = ToolBar(self.actions_, pickers, self._theme_choice)
         self._saver = screenshot.Saver(self)
         self._compose()
         self._connect()
@@ -102,14 +99,6 @@ class MainWindow(QMainWindow):
         self._mirrored = QLabel("mirrored", objectName="badge")
         self._mirrored.setFont(theme.font(8.5))
         left = pane("Picture", self.picture, [self._mirrored, self._legend])
-        buttons: list[QWidget] = []
-        for view in VIEWS:
-            button = segment()
-            button.setDefaultAction(self.actions_[f"view_{view}"])
-            button.setToolButtonStyle(Qt.ToolButtonTextOnly)
-            buttons.append(button)
-        self.pages = Pages({"3D": (self.view3d, buttons), "Inspector": (self.inspector, []),
-                            "Explorer": (self.explorer, [])})  # fmt: skip
         self.splitter = QSplitter(Qt.Horizontal)
         self.splitter.setHandleWidth(3)
         self.splitter.setChildrenCollapsible(False)
@@ -122,7 +111,7 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self._tool_bar())
+        layout.addWidget(self.bar)
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self.splitter, 1)
@@ -132,58 +121,14 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.latency)
         self.setCentralWidget(body)
 
-    def _tool_bar(self) -> QFrame:
-        bar = QFrame(objectName="bar")
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(12, 8, 12, 8)
-        row.setSpacing(6)
-        for picker in (self.sources, self.models, self.heat):
-            row.addWidget(picker)
-            row.addSpacing(4)
-        row.addSpacing(6)
-        for name in ("pause", "step", "mirror", "screenshot"):
-            row.addWidget(self._button(name))
-        row.addStretch(1)
-        for name in ("tuning", "latency", "fullscreen", "help"):
-            row.addWidget(self._button(name))
-        self._menu_button = QToolButton(toolTip="Menu", popupMode=QToolButton.InstantPopup)
-        self._menu_button.setIconSize(QSize(20, 20))
-        self._menu_button.setAccessibleName("Menu")
-        self._menu_button.setMenu(self._menu())
-        row.addWidget(self._menu_button)
-        return bar
-
-    def _button(self, name: str) -> QToolButton:
-        button = QToolButton()
-        button.setDefaultAction(self.actions_[name])
-        button.setIconSize(QSize(20, 20))
-        button.setFocusPolicy(Qt.TabFocus)
-        return button
-
-    def _menu(self) -> QMenu:
-        menu = QMenu(self)
-        actions = self.actions_
-        for name in ("open", "cameras", "screenshot"):
-            menu.addAction(actions[name])
-        menu.addSeparator()
-        for name in ("mirror", "trails", "tuning", "latency", "fullscreen"):
-            menu.addAction(actions[name])
-        views = menu.addMenu("3D view")
+    def _view_buttons(self) -> list[QToolButton]:
+        buttons = []
         for view in VIEWS:
-            views.addAction(actions[f"view_{view}"])
-        self._theme_menu = menu.addMenu("Theme")
-        group = QActionGroup(self)
-        for choice, text in (("system", "As the system"), ("light", "Light"), ("dark", "Dark")):
-            action = self._theme_menu.addAction(text)
-            action.setCheckable(True)
-            action.setChecked(choice == self._theme_choice)
-            action.setData(choice)
-            group.addAction(action)
-        group.triggered.connect(lambda action: self.set_theme(action.data()))
-        menu.addSeparator()
-        menu.addAction(actions["help"])
-        menu.addAction(actions["quit"])
-        return menu
+            button = segment()
+            button.setDefaultAction(self.actions_[f"view_{view}"])
+            button.setToolButtonStyle(Qt.ToolButtonTextOnly)
+            buttons.append(button)
+        return buttons
 
     def _connect(self) -> None:
         # Queued even for a session that calls back on this thread: its locks are its own.
@@ -197,10 +142,10 @@ class MainWindow(QMainWindow):
         self.models.chosen.connect(self.session.use)
         self.heat.chosen.connect(self._set_heat)
         self.tuning.changed.connect(self._tune)
-        self.pages.changed.connect(self._page_changed)
-        self.explorer.chosen.connect(self.session.use)
-        self.inspector.looked.connect(self._look_back)
-        self.picture.clicked.connect(self._pick)
+        self.pages.maps_wanted.connect(self._want_heatmaps)
+        self.pages.looked.connect(lambda result: self.picture.show_result(result, news=False))
+        self.picture.clicked.connect(lambda x, y: self.pages.pick(self.picture.result, x, y))
+        self.bar.theme_chosen.connect(self.set_theme)
         self._saver.saved.connect(lambda path: self.toast.show_text(f"Saved {path}"))
         self._saver.failed.connect(lambda text: self.toast.show_text(text, "warning"))
         self._system_theme.changed.connect(lambda: self.set_theme(self._theme_choice))
@@ -216,6 +161,7 @@ class MainWindow(QMainWindow):
             "screenshot": self._screenshot,
             **{f"view_{view}": partial(self._look, view) for view in VIEWS},
             "trails": self._set_trails,
+            "flicker": self.pages.comparison.view.flicker,
             "tuning": self.tuning.setVisible,
             "latency": self.latency.setVisible,
             "fullscreen": self._set_fullscreen,
@@ -245,7 +191,7 @@ class MainWindow(QMainWindow):
         self.hide()
         QApplication.sync()
         self.bridge.close()
-        self.explorer.close_down()
+        self.pages.close_down()
         self.session.stop(_STOP_S)
         QApplication.quit()
 
@@ -294,11 +240,9 @@ class MainWindow(QMainWindow):
             self.bridge.done()
 
     def _show(self, result: Result) -> None:
-        if self.pages.page == "Inspector":
-            self.inspector.add(result)
-        if self.inspector.live:
+        if self.pages.inspector.live:
             self.picture.show_result(result)
-            self.view3d.show_result(result)
+        self.pages.show_result(result)
         if self._notices.frame(result.frame):
             self.banner.show_notice(self._notices.current)
 
@@ -327,7 +271,7 @@ class MainWindow(QMainWindow):
             self.latency.set_stats(stats)
         if self.tuning.isVisible() and result is not None:
             self.tuning.set_poses(result.poses)
-        self.explorer.set_current(self.session.choice, self.session.size)
+        self.pages.refresh()
         self.sources.set_current(self.session.source)
         self.models.set_models(self.session.models, self.session.model)
         self._show_paused(paused)
@@ -336,7 +280,7 @@ class MainWindow(QMainWindow):
 
     def open_source(self, source: str) -> None:
         self._notices.source_chosen()
-        self.inspector.forget()
+        self.pages.forget()
         self.banner.show_notice(self._notices.current)
         self.sources.set_current(source)
         self.session.open(source)
@@ -366,7 +310,7 @@ class MainWindow(QMainWindow):
 
     def _set_mirror(self, on: bool) -> None:
         self.picture.set_mirror(on)
-        self.view3d.set_mirror(on)
+        self.pages.set_mirror(on)
         self._mirrored.setVisible(on)
 
     def _set_heat(self, joint: int | None) -> None:
@@ -376,29 +320,6 @@ class MainWindow(QMainWindow):
     def _want_heatmaps(self) -> None:
         looked_into = self.pages.page == "Inspector"
         self.session.want_heatmaps = looked_into or self.picture.heat_joint is not None
-
-    def _page_changed(self, page: str) -> None:
-        if page != "Inspector":
-            self.inspector.forget()
-        if page == "Explorer":
-            self.explorer.open()
-        self._want_heatmaps()
-
-    def _look_back(self, result: Result | None) -> None:
-        """A result of the last seconds, or the live ones again."""
-        if result is not None:
-            self.picture.show_result(result, news=False)
-            self.view3d.show_result(result)
-
-    def _pick(self, x: float, y: float) -> None:
-        """The joint nearest to a click on the picture is looked into."""
-        result = self.picture.result
-        if self.pages.page != "Inspector" or result is None or not result.poses:
-            return
-        apart = [np.hypot(*(pose.joints - (x, y)).T) / pose.region.side for pose in result.poses]
-        person = int(np.argmin([each.min() for each in apart]))
-        if apart[person].min() < _NEAR:
-            self.inspector.choose(person, int(apart[person].argmin()))
 
     def _set_trails(self, on: bool) -> None:
         self.view3d.trails = on
@@ -457,9 +378,8 @@ class MainWindow(QMainWindow):
             paused: icons.icon(name, self._theme.text, self._theme.accent)
             for paused, name in ((False, "pause"), (True, "play"))
         }
-        self._menu_button.setIcon(icons.icon("menu", self._theme.text))
-        for part in (self.picture, self.view3d, self.latency, self.sources, self.models, self.heat,
-                     self.inspector, self.explorer):  # fmt: skip
+        for part in (self.picture, self.pages, self.bar, self.latency, self.sources, self.models,
+                     self.heat):  # fmt: skip
             part.set_theme(self._theme)
         self._show_legend()
         self._show_paused(self.session.paused)

@@ -99,7 +99,7 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
         def __call__(self, *a: object) -> Result:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    thread._predictor, thread._wanted = Broken(), None  # type: ignore[assignment]
+    thread._predictor, thread._wanted = Broken(), []  # type: ignore[assignment]
     with monkey.context():
         for _ in range(3):
             thread._infer(frame())
@@ -149,6 +149,27 @@ def test_going_over_to_another_way_keeps_who_is_followed_and_goes_on_meanwhile()
     s.use("tiny")
     wait_for(lambda: log.results[-1].model == "tiny")
     assert time.monotonic() - begin < 0.4
+    assert s.stop()
+
+
+def test_two_networks_look_at_the_same_frames() -> None:
+    log = Log()
+    s = session("synthetic:64x48@50", log)
+    s.start()
+    wait_for(lambda: log.results)
+    assert log.results[-1].other is None
+    s.compare(Choice("other", "torch", "float32", 96))
+    wait_for(lambda: log.results[-1].other is not None)
+    wait_for(lambda: sum(r.other is not None for r in log.results) >= 5)
+    for r in log.results:
+        if r.other is not None:
+            assert r.other.frame.id == r.frame.id
+            assert r.other.frame.image is r.frame.image
+            assert (r.model, r.other.model) == ("tiny", "other")
+            assert r.other.frame.timeline is not r.frame.timeline
+            assert "compare" in r.frame.timeline.ms()
+    s.compare(None)
+    wait_for(lambda: log.results[-1].other is None)
     assert s.stop()
 
 

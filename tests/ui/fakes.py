@@ -112,6 +112,9 @@ class FakeSession:
         self.calls.append(("use", choice))
         self.model = choice if isinstance(choice, str) else choice.model
 
+    def compare(self, choice: Choice | None) -> None:
+        self.calls.append(("compare", choice))
+
     def pause(self) -> None:
         self.calls.append(("pause",))
         self.paused = True

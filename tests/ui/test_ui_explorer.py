@@ -52,20 +52,20 @@ def exploring(window, monkeypatch: pytest.MonkeyPatch, app):
     monkeypatch.setattr(explore, "save", lambda *a: None)
     monkeypatch.setattr(Point, "native", property(lambda self: True))
     FakeMeasurer.made.clear()
-    window.explorer._start = FakeMeasurer
+    window.pages.explorer._start = FakeMeasurer
     window.pages.show_page("Explorer")
     app.processEvents()
     return window
 
 
 def click(window, wanted: Point) -> None:
-    place = window.explorer.at(wanted)
-    QTest.mouseClick(window.explorer.plot.viewport(), Qt.LeftButton,
+    place = window.pages.explorer.at(wanted)
+    QTest.mouseClick(window.pages.explorer.plot.viewport(), Qt.LeftButton,
                      pos=QPoint(round(place.x()), round(place.y())))  # fmt: skip
 
 
 def test_points_are_on_the_plot_and_a_click_runs_one(exploring, until) -> None:
-    explorer = exploring.explorer
+    explorer = exploring.pages.explorer
     slow, fast, new = explorer.points
     assert explorer.at(new) is None
     assert explorer.at(fast).x() < explorer.at(slow).x()
@@ -79,7 +79,7 @@ def test_points_are_on_the_plot_and_a_click_runs_one(exploring, until) -> None:
 
 
 def test_measuring_goes_on_beside_the_live_view(exploring, until) -> None:
-    explorer, session = exploring.explorer, exploring.session
+    explorer, session = exploring.pages.explorer, exploring.session
     explorer.measure.click()
     (measurer,) = FakeMeasurer.made
     assert [p.model for p in measurer.found] == ["new"]
@@ -97,7 +97,7 @@ def test_measuring_goes_on_beside_the_live_view(exploring, until) -> None:
 
 
 def test_cancelled_half_way_and_failed_the_window_goes_on(exploring, until) -> None:
-    explorer = exploring.explorer
+    explorer = exploring.pages.explorer
     explorer.measure.click()
     explorer.cancel.click()
     assert FakeMeasurer.made[0].cancelled
@@ -116,15 +116,15 @@ def test_points_that_cannot_be_listed_are_told(window, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(module.explore, "points", broken)
     window.pages.show_page("Explorer")
-    assert "base.json is missing" in window.explorer.about.text()
+    assert "base.json is missing" in window.pages.explorer.about.text()
 
 
 def test_export(exploring, tmp_path: Path) -> None:
     for name in ("p.csv", "p.json", "p.png"):
-        exploring.explorer.write(tmp_path / name)
+        exploring.pages.explorer.write(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 100
-    exploring.explorer.write(tmp_path / "p.txt")
-    assert ".csv or .json" in exploring.explorer.about.text()
+    exploring.pages.explorer.write(tmp_path / "p.txt")
+    assert ".csv or .json" in exploring.pages.explorer.about.text()
 
 
 def test_a_point_in_words() -> None:

@@ -29,7 +29,7 @@ def looking(window, until):
     window.pages.show_page("Inspector")
     shown = news()
     window.session.deliver(shown)
-    until(lambda: window.inspector.result is shown)
+    until(lambda: window.pages.inspector.result is shown)
     return window
 
 
@@ -37,15 +37,15 @@ def test_opening_it_asks_for_heatmaps_and_closing_it_does_not(window) -> None:
     assert not window.session.want_heatmaps
     window.pages.buttons["Inspector"].click()
     assert window.session.want_heatmaps
-    assert window.inspector.isVisible()
+    assert window.pages.inspector.isVisible()
     assert not window.view3d.isVisible()
     window.pages.buttons["3D"].click()
     assert not window.session.want_heatmaps
-    assert len(window.inspector.history) == 0
+    assert len(window.pages.inspector.history) == 0
 
 
 def test_the_numbers_are_those_of_the_maps(looking) -> None:
-    inspector = looking.inspector
+    inspector = looking.pages.inspector
     maps = inspector.result.heatmaps[0]
     x, y, z = joint_figures(maps, LEFT_WRIST).xyz
     text = inspector.numbers.text()
@@ -57,9 +57,9 @@ def test_the_numbers_are_those_of_the_maps(looking) -> None:
 
 
 def test_the_map_is_painted_where_the_joint_is(looking) -> None:
-    view = looking.inspector.maps
+    view = looking.pages.inspector.maps
     image = view.grab().toImage()
-    of = joint_figures(looking.inspector.result.heatmaps[0], LEFT_WRIST).xy
+    of = joint_figures(looking.pages.inspector.result.heatmaps[0], LEFT_WRIST).xy
     rect = view.rects()[0]
 
     def hot(x: float, y: float) -> int:
@@ -75,17 +75,17 @@ def test_a_click_on_the_picture_chooses_the_joint(looking) -> None:
     at = SHOWN.joints[INDEX["right_knee"]]
     point = looking.picture.to_widget(float(at[0]), float(at[1]))
     QTest.mouseClick(looking.picture, Qt.LeftButton, pos=QPoint(round(point.x()), round(point.y())))
-    assert looking.inspector.joint.currentText() == "Right knee"
+    assert looking.pages.inspector.joint.currentText() == "Right knee"
     # In mirrored pictures, too.
     looking.actions_["mirror"].trigger()
     at = SHOWN.joints[INDEX["left_wrist"]]
     point = looking.picture.to_widget(float(at[0]), float(at[1]))
     QTest.mouseClick(looking.picture, Qt.LeftButton, pos=QPoint(round(point.x()), round(point.y())))
-    assert looking.inspector.joint.currentText() == "Left wrist"
+    assert looking.pages.inspector.joint.currentText() == "Left wrist"
 
 
 def test_looking_back_while_the_capture_goes_on(looking, until) -> None:
-    inspector, session = looking.inspector, looking.session
+    inspector, session = looking.pages.inspector, looking.session
     past = [news(k) for k in range(1, 6)]
     for each in past:
         session.deliver(each)
@@ -112,10 +112,10 @@ def test_looking_back_while_the_capture_goes_on(looking, until) -> None:
 def test_nobody_is_nobody(looking, until) -> None:
     empty = result(coloured())
     looking.session.deliver(empty)
-    until(lambda: looking.inspector.result is empty)
-    assert "Nobody" in looking.inspector.words.text()
-    assert looking.inspector.numbers.text() == ""
-    looking.inspector.maps.grab()
+    until(lambda: looking.pages.inspector.result is empty)
+    assert "Nobody" in looking.pages.inspector.words.text()
+    assert looking.pages.inspector.numbers.text() == ""
+    looking.pages.inspector.maps.grab()
 
 
 def test_the_history_has_a_budget() -> None:

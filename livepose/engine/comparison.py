@@ -1,0 +1,80 @@
+"""Two ways to look at the same picture, and how far apart their joints are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from livepose.frames import Pose, Result
+from livepose.skeleton import INDEX, J
+
+# A joint is compared where both are so sure of it.
+_SURE = 0.3
+_A, _B = INDEX["left_shoulder"], INDEX["right_hip"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """pixels, torsos: (J,) mean distance of the joints of the people that both found, NaN where
+    neither is sure. people: found by A, by B, and by both.
+    """
+
+    pixels: np.ndarray
+    torsos: np.ndarray
+    people: tuple[int, int, int]
+
+    @property
+    def mean(self) -> float:
+        """In torsos over all joints, NaN for none."""
+        known = self.torsos[~np.isnan(self.torsos)]
+        return float(known.mean()) if known.size else float("nan")
+
+
+def matched(a: Result, b: Result) -> list[tuple[Pose, Pose]]:
+    """People that both found: those whose joints lie nearest together."""
+    if not a.poses or not b.poses:
+        return []
+    apart = np.array([[_distance(p, q) for q in b.poses] for p in a.poses])
+    rows, columns = linear_sum_assignment(apart)
+    return [(a.poses[r], b.poses[c]) for r, c in zip(rows, columns, strict=True)
+            if apart[r, c] < 1.0]  # fmt: skip
+
+
+def difference(a: Result, b: Result) -> Difference:
+    """Between two results of one frame.
+
+    Raises:
+        ValueError: they are of different frames.
+    """
+    if a.frame.id != b.frame.id or a.frame.source != b.frame.source:
+        raise ValueError(f"frames {a.frame.id} and {b.frame.id} are not the same")
+    pairs = matched(a, b)
+    pixels = np.full((max(1, len(pairs)), J), np.nan)
+    torsos = pixels.copy()
+    for row, (p, q) in enumerate(pairs):
+        both = (p.confidence >= _SURE) & (q.confidence >= _SURE)
+        pixels[row] = np.where(both, np.linalg.norm(p.joints - q.joints, axis=1), np.nan)
+        torsos[row] = pixels[row] / _torso(p)
+    people = (len(a.poses), len(b.poses), len(pairs))
+    return Difference(_mean(pixels), _mean(torsos), people)
+
+
+def _distance(p: Pose, q: Pose) -> float:
+    """Median distance of their joints in torsos; far where they share none."""
+    both = (p.confidence >= _SURE) & (q.confidence >= _SURE)
+    if not both.any():
+        return 1e6
+    return float(np.median(np.linalg.norm((p.joints - q.joints)[both], axis=1)) / _torso(p))
+
+
+def _torso(pose: Pose) -> float:
+    size = float(np.linalg.norm(pose.joints[_A] - pose.joints[_B]))
+    return max(size, 0.1 * float(np.ptp(pose.joints, axis=0).max()), 1.0)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Over the rows, NaN where all are."""
+    count = (~np.isnan(values)).sum(0)
+    return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)

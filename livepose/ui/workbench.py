@@ -1,0 +1,102 @@
+"""The right half of the window: the 3D view, the inspector, the comparison, the explorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtWidgets import QToolButton
+
+from livepose.frames import Result
+from livepose.ui.comparing import Comparison
+from livepose.ui.explorer import Explorer
+from livepose.ui.inspector import Inspector
+from livepose.ui.options import SessionLike
+from livepose.ui.panes import Pages
+from livepose.ui.theme import Theme
+from livepose.ui.view3d import View3D
+
+_NEAR = 0.08  # parts of a person's square that a click may be off a joint
+
+
+class Workbench(Pages):
+    """Each page costs only while it is looked at.
+
+    maps_wanted: whether heatmaps are needed. looked: a result of the past that shall be shown.
+    """
+
+    maps_wanted = pyqtSignal(bool)
+    looked = pyqtSignal(object)
+
+    def __init__(
+        self, view3d: View3D, view_buttons: Sequence[QToolButton], session: SessionLike, device: str
+    ) -> None:
+        self.view3d = view3d
+        self.inspector, self.explorer = Inspector(), Explorer(device)
+        self.comparison = Comparison(session.models)
+        self._session = session
+        super().__init__({
+            "3D": (view3d, view_buttons), "Inspector": (self.inspector, []),
+            "Compare": (self.comparison, []), "Explorer": (self.explorer, []),
+        })  # fmt: skip
+        self._before = self.page
+        self.changed.connect(self._turned)
+        self.explorer.chosen.connect(session.use)
+        self.comparison.wanted.connect(session.compare)
+        self.inspector.looked.connect(self._look_back)
+
+    def set_theme(self, theme: Theme) -> None:
+        for part in (self.view3d, self.inspector, self.comparison, self.explorer):
+            part.set_theme(theme)
+
+    def set_mirror(self, on: bool) -> None:
+        self.view3d.set_mirror(on)
+        self.comparison.view.mirror = on
+
+    def show_result(self, result: Result) -> None:
+        """Takes a new result."""
+        if self.page == "Inspector":
+            self.inspector.add(result)
+        elif self.page == "Compare":
+            self.comparison.add(result)
+        if self.inspector.live:
+            self.view3d.show_result(result)
+
+    def refresh(self) -> None:
+        """A few times a second."""
+        self.explorer.set_current(self._session.choice, self._session.size)
+
+    def forget(self) -> None:
+        """The source has changed."""
+        self.inspector.forget()
+
+    def pick(self, result: Result | None, x: float, y: float) -> None:
+        """A click on the picture of a result, in pixels of its frame: the joint is looked into."""
+        if self.page != "Inspector" or result is None or not result.poses:
+            return
+        apart = [np.hypot(*(pose.joints - (x, y)).T) / pose.region.side for pose in result.poses]
+        person = int(np.argmin([each.min() for each in apart]))
+        if apart[person].min() < _NEAR:
+            self.inspector.choose(person, int(apart[person].argmin()))
+
+    def close_down(self) -> None:
+        """The window closes."""
+        self.explorer.close_down()
+
+    def _turned(self, page: str) -> None:
+        before, self._before = self._before, page
+        if before == "Inspector":
+            self.inspector.forget()
+        if before == "Compare":
+            self.comparison.close_page()
+        if page == "Compare":
+            self.comparison.open()
+        if page == "Explorer":
+            self.explorer.open()
+        self.maps_wanted.emit(page == "Inspector")
+
+    def _look_back(self, result: Result | None) -> None:
+        if result is not None:
+            self.view3d.show_result(result)
+            self.looked.emit(result)

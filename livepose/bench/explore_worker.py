@@ -22,7 +22,7 @@ def main() -> None:
     spin_less()
     for index, wanted in enumerate(json.loads(sys.stdin.readline())):
         try:
-            row = {"index": index, "ms": _time(wanted, args.device)}
+            row: dict[str, object] = {"index": index, "ms": _time(wanted, args.device)}
         except Exception as error:  # whatever a runtime trips over, the other points are measured
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             row = {"index": index, "problem": text}
@@ -43,7 +43,8 @@ def _time(wanted: dict[str, object], device: str) -> float:
     if note:
         raise RuntimeError(note)
     image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-    square, times = Square(640, 360, 700), []
+    square = Square(640, 360, 700)
+    times: list[float] = []
     begin = time.perf_counter()
     while len(times) < RUNS + 5 and (len(times) < 8 or time.perf_counter() - begin < LONGEST_S):
         start = time.perf_counter()

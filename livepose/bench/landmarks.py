@@ -32,7 +32,7 @@ def main(source: str, out: str) -> None:
                 rows.append([[p.x * width - 0.5, p.y * height - 0.5] for p in found.landmark]
                             if found else np.full((33, 2), np.nan))  # fmt: skip
         tracks[name] = np.array(rows, float)
-    np.savez(out, fps=fps, **tracks)
+    np.savez(out, fps=fps, raw=tracks["raw"], smooth=tracks["smooth"])
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ def _track(source: str, model: str) -> tuple[np.ndarray, np.ndarray, float]:
     predict = Predictor(backend, model, "", settings=settings)
     capture = cv2.VideoCapture(source)
     fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
-    joints, confidence = [], []
+    joints: list[np.ndarray] = []
+    confidence: list[np.ndarray] = []
     while True:
         ok, image = capture.read()
         if not ok:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("look at a data set, prepare it", "livepose.data.command"),
     "label": ("label pictures with a teacher network", "livepose.data.label"),
     "study": ("compare DSNT with heatmap matching and a full connection", "livepose.train.study"),
+    "units": ("what makes the units of a layer answer most", "livepose.evaluate.units"),
     "calibrate": ("make a model's confidence a probability", "livepose.evaluate.calibration"),
     "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
 }

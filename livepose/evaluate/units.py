@@ -1,0 +1,124 @@
+"""``livepose units``: the average picture of what makes a unit answer most, for all of a layer.
+
+After Li & Chan 2014, who look into their network in this way: for each unit the patches of a data
+set that it answers to most strongly, and their mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from livepose.crop import cut, to_input, whole
+from livepose.cv import cv2
+from livepose.data.readers import READERS, read
+from livepose.data.samples import DataError, Samples
+from livepose.drawing import sheet
+from livepose.models.networks import PoseNetwork
+from livepose.models.store import WeightsError, load_model
+from livepose.models.units import activations, layers
+
+TILE = 48  # pixels of a patch in the sheet
+_COLUMNS = 16
+
+
+def strongest(
+    net: PoseNetwork, samples: Samples, layer: str, top: int, batch: int = 16
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each unit answers most, one place a picture at most.
+
+    Returns:
+        ``(values, places)``: (C, top) answers, the strongest first, and (C, top, 3) number of the
+        picture and normalised x and y in its square.
+    """
+    size = net.config.input_size
+    values, places = np.zeros((0, 0)), np.zeros((0, 0, 3))
+    for start in tqdm(range(0, len(samples), batch), unit="batches"):
+        pictures = [_square(samples.images[i], size)
+                    for i in range(start, min(start + batch, len(samples)))]  # fmt: skip
+        maps = activations(net, to_input(pictures), layer).numpy()
+        b, c, h, w = maps.shape
+        flat = maps.reshape(b, c, -1)
+        best = flat.argmax(-1)
+        y, x = (2 * (best // w) + 1) / h - 1, (2 * (best % w) + 1) / w - 1
+        number = np.broadcast_to(np.arange(start, start + b)[:, None], (b, c))
+        new = np.stack([number, x, y], -1).transpose(1, 0, 2)
+        answers = np.take_along_axis(flat, best[..., None], -1)[..., 0].T
+        if values.size:
+            answers = np.concatenate([values, answers], 1)
+            new = np.concatenate([places, new], 1)
+        order = np.argsort(-answers, 1)[:, :top]
+        values = np.take_along_axis(answers, order, 1)
+        places = np.take_along_axis(new, order[..., None], 1)
+    return values, places
+
+
+def mean_patches(
+    samples: Samples, places: np.ndarray, size: int, side: float = 0.5
+) -> list[np.ndarray]:
+    """The mean (TILE, TILE, 3) picture of each unit's patches; side: of a patch, of the square."""
+    sums = np.zeros((len(places), TILE, TILE, 3))
+    wanted: dict[int, list[tuple[int, float, float]]] = {}
+    for unit, own in enumerate(places):
+        for number, x, y in own:
+            wanted.setdefault(int(number), []).append((unit, x, y))
+    reach = round(side * size / 2)
+    for number, patches in wanted.items():
+        square = _square(samples.images[number], size)
+        padded = cv2.copyMakeBorder(square, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+        for unit, x, y in patches:
+            cx, cy = (round((v + 1) / 2 * size) for v in (x, y))
+            patch = padded[cy : cy + 2 * reach, cx : cx + 2 * reach]
+            sums[unit] += cv2.resize(patch, (TILE, TILE), interpolation=cv2.INTER_AREA)
+    return [np.round(s / places.shape[1]).astype("u1") for s in sums]
+
+
+def _square(file: Path, size: int) -> np.ndarray:
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{file} is missing or not a readable picture")
+    return cut(image, whole(image.shape[1], image.shape[0]), size)
+
+
+def contrast(patch: np.ndarray) -> np.ndarray:
+    """The mean of many patches is grey: its darkest and lightest values are spread."""
+    low, high = np.percentile(patch, (1, 99))
+    return ((patch - low) / max(1.0, high - low) * 255).clip(0, 255).astype("u1")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="name or .safetensors file")
+    parser.add_argument("--dataset", choices=sorted(READERS), required=True)
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--layer", default="high", help="middle, high, or a name of a module")
+    parser.add_argument("--top", type=int, default=25, help="patches that are averaged")
+    parser.add_argument("--limit", type=int, default=1000, help="of so many pictures")
+    parser.add_argument("--out", type=Path, required=True, help="sheet to write (.png)")
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        net, _ = load_model(args.model)
+        samples = read(args.dataset, args.root, args.split)
+        if args.limit < len(samples):
+            spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
+            samples = samples.take(spread)
+        layer = layers(net).get(args.layer, args.layer)
+        torch.set_flush_denormal(True)
+        _, places = strongest(net, samples, layer, args.top)
+        patches = mean_patches(samples, places, net.config.input_size)
+    except (DataError, OSError, ValueError, WeightsError) as error:
+        print(f"livepose units: {error}", file=sys.stderr)
+        return 2
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(args.out), sheet([contrast(p) for p in patches], _COLUMNS)):
+        print(f"livepose units: {args.out} cannot be written", file=sys.stderr)
+        return 2
+    print(f"{args.out}: {len(patches)} units of {layer}, {_COLUMNS} in a row")
+    return 0

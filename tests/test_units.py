@@ -1,0 +1,77 @@
+"""What units answer to: the strongest places, and their mean picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livepose import cli
+from livepose.cv import cv2
+from livepose.data.readers import read
+from livepose.evaluate.units import TILE, mean_patches, strongest
+from livepose.models.multitask import MultiTask, MultiTaskConfig
+from livepose.models.store import save_model
+from livepose.models.units import activations, layers
+from tests.engine.fakes import tiny
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Path:
+    """Twenty grey pictures, each with a white spot somewhere."""
+    folder = tmp_path / "rooms"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(20):
+        image = np.full((64, 64, 3), 60, np.uint8)
+        x, y = rng.integers(12, 52, 2)
+        cv2.circle(image, (int(x), int(y)), 5, (255, 255, 255), -1)
+        cv2.imwrite(str(folder / f"{k:02}.png"), image)
+    return folder
+
+
+@pytest.mark.parametrize("net", [tiny(), MultiTask(MultiTaskConfig(input_size=64)).eval()])
+def test_named_layers_have_maps(net: torch.nn.Module) -> None:
+    for layer in layers(net).values():
+        maps = activations(net, torch.randn(2, 3, 64, 64), layer)
+        assert maps.ndim == 4
+        assert len(maps) == 2
+    with pytest.raises(ValueError, match="no layer 'nowhere'; for example"):
+        activations(net, torch.zeros(1, 3, 64, 64), "nowhere")
+
+
+def test_a_unit_that_likes_white_shows_white(rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from livepose.evaluate import units
+
+    def white(net: object, x: torch.Tensor, layer: str) -> torch.Tensor:
+        bright = torch.nn.functional.avg_pool2d(x, 8).mean(1, keepdim=True)
+        return torch.cat([bright, -bright], 1)
+
+    monkeypatch.setattr(units, "activations", white)
+    samples = read("empty", rooms)
+    values, places = strongest(tiny(), samples, "any", top=6)
+    assert values.shape == (2, 6)
+    assert places.shape == (2, 6, 3)
+    assert (np.diff(values, axis=1) <= 0).all()
+    assert len(set(places[0, :, 0])) == 6  # each of another picture
+    light, dark = mean_patches(samples, places, 64)
+    assert light.shape == (TILE, TILE, 3)
+    middle = np.s_[TILE // 2 - 4 : TILE // 2 + 4, TILE // 2 - 4 : TILE // 2 + 4]
+    assert light[middle].mean() > 180
+    assert dark[middle].mean() < 80
+
+
+def test_the_command_writes_a_sheet(
+    rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "tiny.safetensors", tmp_path / "sheets/units.png"
+    save_model(model, tiny(), {}, {})
+    arguments = ["units", str(model), "--dataset", "empty", "--root", str(rooms), "--top", "3"]
+    assert cli.main([*arguments, "--layer", "middle", "--out", str(out)]) == 0
+    picture = cv2.imread(str(out))
+    assert picture.shape == (2 * TILE, 16 * TILE, 3)  # 32 units
+    assert "32 units" in capsys.readouterr().out
+    assert cli.main([*arguments, "--layer", "nowhere", "--out", str(out)]) == 2
+    assert "no layer" in capsys.readouterr().err

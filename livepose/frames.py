@@ -96,6 +96,17 @@ class Heatmaps:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Activation:
+    """What one unit of a layer answers: (H, W) float32 over `region` of the frame."""
+
+    layer: str
+    unit: int
+    units: int
+    map: np.ndarray
+    region: Region
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Viewpoint:
     """Where the camera stands, as far as the people before it tell.
 
@@ -112,7 +123,8 @@ class Viewpoint:
 class Result:
     """A frame with the poses found in it; `frame.timeline` tells when each stage was done.
 
-    other: the same frame as another network sees it, where two are compared.
+    other: the same frame as another network sees it, where two are compared. activation: of a
+    unit, where one is looked at.
     """
 
     frame: Frame
@@ -122,6 +134,7 @@ class Result:
     heatmaps: tuple[Heatmaps, ...] = field(default=())
     viewpoint: Viewpoint | None = None
     other: Result | None = None
+    activation: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,19 +106,6 @@ def test_both_tasks_are_learned(net: MultiTask) -> None:
         assert parts[name].item() < 0.7 * first[name], name
 
 
-def test_correlation_is_symmetric_with_ones(net: MultiTask) -> None:
-    c = net.correlation()
-    assert c.shape == (3 * J, 3 * J)
-    assert torch.allclose(c, c.T, atol=1e-6)
-    assert torch.allclose(c.diagonal(), torch.ones(3 * J), atol=1e-5)
-    assert (c.abs() <= 1 + 1e-5).all()
-    # Two joints that move together are correlated.
-    with torch.no_grad():
-        rows = net.last.weight.view(J, 4, -1)
-        rows[1, 0] = 2 * rows[0, 0]
-    assert net.correlation()[0, 1] == pytest.approx(1, abs=1e-5)
-
-
 def test_saved_with_its_card_and_loaded(net: MultiTask, tmp_path: Path) -> None:
     file = tmp_path / "multi.safetensors"
     save_model(file, net, {}, {})

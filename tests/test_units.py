@@ -11,11 +11,15 @@ import torch
 from livepose import cli
 from livepose.cv import cv2
 from livepose.data.readers import read
+from livepose.engine.probing import Probe, probed
 from livepose.evaluate.units import TILE, mean_patches, strongest
+from livepose.models.margipose import Config, MargiPose
 from livepose.models.multitask import MultiTask, MultiTaskConfig
+from livepose.models.networks import PoseNetwork
 from livepose.models.store import save_model
-from livepose.models.units import activations, layers
-from tests.engine.fakes import tiny
+from livepose.models.units import activations, by_limb, correlation, layers
+from livepose.skeleton import J
+from tests.engine.fakes import frame, predictor, tiny
 
 
 @pytest.fixture
@@ -75,3 +79,26 @@ def test_the_command_writes_a_sheet(
     assert "32 units" in capsys.readouterr().out
     assert cli.main([*arguments, "--layer", "nowhere", "--out", str(out)]) == 2
     assert "no layer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("net", [
+    tiny(), MultiTask(MultiTaskConfig(input_size=64)),
+    MargiPose(Config("small", 64, output="fc", heatmap_stride=8)),
+])  # fmt: skip
+def test_correlation_is_symmetric_with_ones_and_grouped_by_limb(net: PoseNetwork) -> None:
+    c = correlation(net)
+    assert c.shape == (J, J)
+    assert torch.allclose(c, c.T, atol=1e-6)
+    assert torch.allclose(c.diagonal(), torch.ones(J), atol=1e-5)
+    assert sorted(j for _, joints in by_limb() for j in joints) == list(range(J))
+
+
+def test_a_unit_is_probed_on_the_live_picture() -> None:
+    result = predictor(tiny())(frame())
+    of = probed(tiny(), Probe("high", 3), result)
+    assert (of.layer, of.unit) == ("high", 3)
+    assert of.map.shape == (4, 4)
+    assert of.region.side == 320  # nobody: the whole picture
+    assert probed(tiny(), Probe("high", 9999), result).unit == of.units - 1
+    with pytest.raises(ValueError, match="no layer"):
+        probed(tiny(), Probe("nowhere", 0), result)

@@ -35,9 +35,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A warm network. note: why it does not run as was hoped for, or nothing."""
+    """A warm network. net: the same in torch, to look into. note: why it does not run as was hoped
+    for, or nothing.
+    """
 
     choice: Choice
+    net: PoseNetwork
     backend: Backend
     note: str
     device_name: str
@@ -66,7 +69,7 @@ class Loader:
         name = placement.device_name
         if backend.name != "torch":
             name = name.replace(" (", f", {backend.name} (", 1)
-        ready = self._ready[key] = Ready(choice, backend, note, name)
+        ready = self._ready[key] = Ready(choice, net, backend, note, name)
         while len(self._ready) > _KEPT:
             self._ready.popitem(last=False)
         return ready

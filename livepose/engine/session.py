@@ -12,10 +12,12 @@ from livepose import resources
 from livepose.capture import DEFAULT, CaptureOptions, CaptureThread, Source, list_cameras
 from livepose.engine import device as devices
 from livepose.engine.loading import Choice, LoadModel
+from livepose.engine.probing import Probe
 from livepose.engine.settings import EngineSettings
 from livepose.engine.worker import InferenceThread, LoadDetector, _load
 from livepose.frames import Event, Result
 from livepose.models import store
+from livepose.models.networks import PoseNetwork
 from livepose.models.store import load_detector
 from livepose.timing.stats import Latency, Rate, Stats
 
@@ -136,6 +138,20 @@ class Session:
     @want_heatmaps.setter
     def want_heatmaps(self, want: bool) -> None:
         self._engine.want_heatmaps = want
+
+    @property
+    def network(self) -> PoseNetwork | None:
+        """The network that runs now, in torch, to look into; None before there is one."""
+        return self._engine.network
+
+    @property
+    def probe(self) -> Probe | None:
+        """The unit of a layer whose answer comes with each result, if one is looked at."""
+        return self._engine.probe
+
+    @probe.setter
+    def probe(self, probe: Probe | None) -> None:
+        self._engine.probe = probe
 
     @property
     def settings(self) -> EngineSettings:

@@ -15,6 +15,7 @@ from livepose.engine.detector import PersonDetector
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.loading import Choice, Loader, LoadModel, Ready
 from livepose.engine.predictor import Predictor
+from livepose.engine.probing import Probe, probed
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Result
 from livepose.models.detector import PersonNet
@@ -62,6 +63,7 @@ class InferenceThread:
         self.want_heatmaps = False
         self.settings = EngineSettings()
         self.ahead_s = 0.0  # from a picture to its painting
+        self.probe: Probe | None = None  # the unit whose answer is wanted
         self.rate = Rate()
         self.failures = 0  # in a row
         self._slot, self._deliver, self._on_event = slot, deliver, on_event
@@ -71,6 +73,7 @@ class InferenceThread:
         self._wanted: list[tuple[bool, Choice]] = [(False, self.choice)]
         self._ready: tuple[bool, Ready] | None = None
         self._rival: Predictor | None = None
+        self._net: PoseNetwork | None = None
         self._loading: threading.Thread | None = None
         self._rival_off = True
         self._forget = False
@@ -110,6 +113,10 @@ class InferenceThread:
         if ready is None:
             return self.choice
         return replace(self.choice, backend=ready.backend.name, precision=ready.backend.precision)
+
+    @property
+    def network(self) -> PoseNetwork | None:
+        return self._net
 
     @property
     def size(self) -> int | None:
@@ -168,6 +175,9 @@ class InferenceThread:
                 result = predictor(frame, self.want_heatmaps, self.ahead_s)
                 if self._rival is not None:
                     result = self._compared(self._rival, result)
+                if self.probe is not None and self._net is not None:
+                    activation = probed(self._net, self.probe, result)
+                    result = replace(result, activation=activation)
             self.failures = 0
         except Exception as error:
             self._failed(error)
@@ -266,7 +276,7 @@ class InferenceThread:
         self._emit("info", "model", f"Compared with {model} on {where}.")
 
     def _swap(self, ready: Ready) -> None:
-        self.choice, self.backend_note = ready.choice, ready.note
+        self.choice, self.backend_note, self._net = ready.choice, ready.note, ready.net
         self.precision, self.device_name = ready.backend.precision, ready.device_name
         if self._predictor is None:
             self._predictor = Predictor(

@@ -133,15 +133,6 @@ class MultiTask(nn.Module):
         except RuntimeError as error:
             raise ValueError(f"cannot go on from another kind of network: {error}") from error
 
-    def correlation(self) -> Tensor:
-        """(3 J, 3 J): how alike the last layer's weights of two coordinates are, -1..1.
-
-        Rows are x of all joints, then y, then z. What the layer has learned to move together is
-        near 1: the structure of the body (Li & Chan 2014).
-        """
-        weight = self.last.weight.detach().float().unflatten(0, (skeleton.J, 4))[:, :3]
-        return torch.corrcoef(weight.transpose(0, 1).flatten(0, 1))
-
 
 def joint_windows(xy: Tensor, cells: int, window: int) -> Tensor:
     """(..., 2) normalised joints -> (..., cells, cells) bool: in the window about the cell?"""

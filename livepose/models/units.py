@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from livepose.models.movenet import Head
 from livepose.models.multitask import MultiTask
+from livepose.models.networks import PoseNetwork
+from livepose.skeleton import J, indices
 
 
 def layers(net: nn.Module) -> dict[str, str]:
@@ -33,3 +36,35 @@ def activations(net: nn.Module, x: Tensor, layer: str) -> Tensor:
     if not kept or not isinstance(kept[0], Tensor) or kept[0].ndim != 4:
         raise ValueError(f"the layer {layer} has no maps")
     return kept[0].float()
+
+
+def last_layer(net: PoseNetwork) -> Tensor:
+    """(J, K) weights that lead to each joint: of the regressor's x, y and z, or of the head's map.
+
+    Li & Chan 2014 look at the correlation of these rows: what the layer moves together.
+    """
+    if isinstance(net, MultiTask):
+        rows = net.last.weight.unflatten(0, (J, 4))[:, :3]
+        return rows.flatten(1).detach().float()
+    head = net.joints
+    if isinstance(head, Head):
+        return head.out.weight.flatten(1).detach().float()
+    return head.out.weight.unflatten(0, (J, 3))[:, :2].flatten(1).detach().float()
+
+
+def correlation(net: PoseNetwork) -> Tensor:
+    """(J, J): how alike the weights of two joints are, -1..1; symmetric, 1 on the diagonal."""
+    return torch.corrcoef(last_layer(net))
+
+
+def by_limb() -> list[tuple[str, list[int]]]:
+    """Joints grouped as a body is: name of the group, and their numbers."""
+    groups = {
+        "head": ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top", "head"),
+        "trunk": ("neck", "spine", "pelvis"),
+        "left arm": ("left_shoulder", "left_elbow", "left_wrist"),
+        "right arm": ("right_shoulder", "right_elbow", "right_wrist"),
+        "left leg": ("left_hip", "left_knee", "left_ankle"),
+        "right leg": ("right_hip", "right_knee", "right_ankle"),
+    }  # fmt: skip
+    return [(name, indices(joints)) for name, joints in groups.items()]

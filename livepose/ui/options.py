@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from livepose.engine.loading import Choice
+from livepose.engine.probing import Probe
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Result
 
 if TYPE_CHECKING:
+    from livepose.models.networks import PoseNetwork
     from livepose.timing.stats import Stats
 
 
@@ -19,6 +21,7 @@ class SessionLike(Protocol):
 
     want_heatmaps: bool
     settings: EngineSettings
+    probe: Probe | None
 
     @property
     def paused(self) -> bool: ...
@@ -35,6 +38,8 @@ class SessionLike(Protocol):
     def choice(self) -> Choice: ...
     @property
     def size(self) -> int | None: ...
+    @property
+    def network(self) -> PoseNetwork | None: ...
     def use(self, choice: str | Choice) -> None: ...
     def compare(self, choice: Choice | None) -> None: ...
     def pause(self) -> None: ...

@@ -64,6 +64,12 @@ QToolTip { background: $raised; color: $text; border: 1px solid $border; padding
 QFrame#bar { background: $surface; border: none; border-bottom: 1px solid $border; }
 QFrame#strip, QFrame#panel { background: $surface; border: none; border-top: 1px solid $border; }
 QFrame#side { background: $surface; border: none; border-left: 1px solid $border; }
+QTabWidget::pane { border: none; }
+QTabBar::tab { padding: 4px 12px; color: $muted; border-bottom: 2px solid transparent; }
+QTabBar::tab:selected { color: $text; border-color: $accent; }
+QSpinBox { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px; }
+QProgressBar { background: $raised; border: none; border-radius: 3px; }
+QProgressBar::chunk { background: $accent; border-radius: 3px; }
 QScrollBar:vertical { width: 8px; background: transparent; margin: 2px; }
 QScrollBar::handle:vertical { background: $border; border-radius: 3px; min-height: 24px; }
 QScrollBar::handle:vertical:hover { background: $muted; }

@@ -8,10 +8,12 @@ import numpy as np
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QToolButton
 
+from livepose.engine.probing import Probe
 from livepose.frames import Result
 from livepose.ui.comparing import Comparison
 from livepose.ui.explorer import Explorer
 from livepose.ui.inspector import Inspector
+from livepose.ui.network_view import NetworkView
 from livepose.ui.options import SessionLike
 from livepose.ui.panes import Pages
 from livepose.ui.theme import Theme
@@ -34,20 +36,22 @@ class Workbench(Pages):
     ) -> None:
         self.view3d = view3d
         self.inspector, self.explorer = Inspector(), Explorer(device)
-        self.comparison = Comparison(session.models)
-        self._session = session
+        self.comparison, self.network = Comparison(session.models), NetworkView()
+        self._session, self._model = session, ""
         super().__init__({
             "3D": (view3d, view_buttons), "Inspector": (self.inspector, []),
-            "Compare": (self.comparison, []), "Explorer": (self.explorer, []),
+            "Network": (self.network, []), "Compare": (self.comparison, []),
+            "Explorer": (self.explorer, []),
         })  # fmt: skip
         self._before = self.page
         self.changed.connect(self._turned)
         self.explorer.chosen.connect(session.use)
         self.comparison.wanted.connect(session.compare)
+        self.network.probed.connect(self._probe)
         self.inspector.looked.connect(self._look_back)
 
     def set_theme(self, theme: Theme) -> None:
-        for part in (self.view3d, self.inspector, self.comparison, self.explorer):
+        for part in (self.view3d, self.inspector, self.network, self.comparison, self.explorer):
             part.set_theme(theme)
 
     def set_mirror(self, on: bool) -> None:
@@ -60,12 +64,17 @@ class Workbench(Pages):
             self.inspector.add(result)
         elif self.page == "Compare":
             self.comparison.add(result)
+        elif self.page == "Network":
+            self.network.add(result)
         if self.inspector.live:
             self.view3d.show_result(result)
 
     def refresh(self) -> None:
         """A few times a second."""
         self.explorer.set_current(self._session.choice, self._session.size)
+        if self.page == "Network" and self._session.model != self._model:
+            self._model = self._session.model
+            self.network.open(self._model, self._session.network)
 
     def forget(self) -> None:
         """The source has changed."""
@@ -90,11 +99,19 @@ class Workbench(Pages):
             self.inspector.forget()
         if before == "Compare":
             self.comparison.close_page()
+        if before == "Network":
+            self.network.close_page()
+        if page == "Network":
+            self._model = self._session.model
+            self.network.open(self._model, self._session.network)
         if page == "Compare":
             self.comparison.open()
         if page == "Explorer":
             self.explorer.open()
         self.maps_wanted.emit(page == "Inspector")
+
+    def _probe(self, probe: Probe | None) -> None:
+        self._session.probe = probe
 
     def _look_back(self, result: Result | None) -> None:
         if result is not None:

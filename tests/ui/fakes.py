@@ -90,6 +90,7 @@ class FakeSession:
         self.painted_results: list[Result] = []
         self.paused = False
         self.want_heatmaps = False
+        self.probe = None
         self.source, self.model = "0", "tiny"
         self.models = ["tiny", "big"]
         self.latency = Latency()
@@ -106,6 +107,7 @@ class FakeSession:
         self.calls.append(("open", source))
         self.source = source
 
+    network = None
     choice, size = Choice("tiny", "torch", "float32"), 64
 
     def use(self, choice: str | Choice) -> None:

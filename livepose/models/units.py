@@ -45,11 +45,11 @@ def last_layer(net: PoseNetwork) -> Tensor:
     """
     if isinstance(net, MultiTask):
         rows = net.last.weight.unflatten(0, (J, 4))[:, :3]
-        return rows.flatten(1).detach().float()
+        return rows.flatten(1).detach().float().cpu()
     head = net.joints
     if isinstance(head, Head):
-        return head.out.weight.flatten(1).detach().float()
-    return head.out.weight.unflatten(0, (J, 3))[:, :2].flatten(1).detach().float()
+        return head.out.weight.flatten(1).detach().float().cpu()
+    return head.out.weight.unflatten(0, (J, 3))[:, :2].flatten(1).detach().float().cpu()
 
 
 def correlation(net: PoseNetwork) -> Tensor:

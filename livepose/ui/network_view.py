@@ -98,7 +98,7 @@ class CorrelationView(QWidget):
     def show_network(self, net: PoseNetwork | None) -> None:
         if net is None:
             return
-        full = correlation(net.cpu() if next(net.parameters()).is_cuda else net).numpy()
+        full = correlation(net).numpy()
         self.values = np.nan_to_num(full[np.ix_(self.order, self.order)])
         v = self.values[..., None]
         red, blue, grey = (

@@ -20,6 +20,7 @@ from livepose.data.samples import Samples
 from livepose.evaluate.metrics import pck
 from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
+from livepose.models.networks import build
 from livepose.models.outputs import OUTPUTS
 from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config
@@ -197,7 +198,7 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
 def test_shipped_configurations_are_readable(file: Path) -> None:
     config = read_config(file)
     assert all(part.share > 0 and part.reader in READERS for part in config.data)
-    MargiPose(config.network)
+    build(config.network)
 
 
 # --- evaluation

@@ -21,6 +21,18 @@ _CHILD = np.array(indices(_ORDER))
 _FROM = np.array(indices([_PARENT[n] for n in _ORDER]))
 # The bone at the same place of the body's other side, among `_ORDER`.
 _OTHER = np.array([list(_CHILD).index(FLIP[c]) for c in _CHILD])
+
+
+def _paths() -> np.ndarray:
+    """(J, bones): which bones lead from the pelvis to each joint."""
+    paths = np.zeros((J, len(_ORDER)))
+    for bone, (child, parent) in enumerate(zip(_CHILD, _FROM, strict=True)):
+        paths[child] = paths[parent]
+        paths[child, bone] = 1
+    return paths
+
+
+_PATHS = _paths()
 # So many sure pictures weigh as much as all before them, once there were as many.
 _MEMORY = 300
 _SHORTEST = 0.01  # metres
@@ -44,11 +56,7 @@ class Bones:
         seen = np.maximum(np.linalg.norm(along, axis=1), _SHORTEST)
         lengths = self._learn(seen, confidence)
         steps = along * (lengths / seen)[:, None]
-        out = np.empty((J, 3))
-        out[INDEX["pelvis"]] = points[INDEX["pelvis"]]
-        for child, parent, step in zip(_CHILD, _FROM, steps, strict=True):
-            out[child] = out[parent] + step
-        return out
+        return points[INDEX["pelvis"]] + _PATHS @ steps
 
     def _learn(self, seen: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         sure = (np.minimum(confidence[_CHILD], confidence[_FROM]) >= self._least).astype(float)

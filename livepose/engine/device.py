@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -18,11 +19,15 @@ class DeviceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """device and dtype of the network; note says why it is not the fastest that was hoped for."""
+    """device and dtype of the network; note says why it is not the fastest that was hoped for.
+
+    asked: the dtype is one that was asked for, not what suits torch on this device.
+    """
 
     device: torch.device
     dtype: torch.dtype
     note: str = ""
+    asked: bool = False
 
     @property
     def device_name(self) -> str:
@@ -57,10 +62,11 @@ def choose(device: str = "auto", precision: str = "auto") -> Placement:
         # Without any NVIDIA hardware, "auto" has lost nothing that would be worth a note.
         hoped = device != "auto" or nvidia_hardware()
         note = f"{problem}; running on the CPU" if problem and hoped else ""
-        return Placement(torch.device("cpu"), _cpu_dtype(precision), note)
+        return Placement(torch.device("cpu"), _cpu_dtype(precision), note, precision != "auto")
     return Placement(
         torch.device("cuda" if device == "auto" else device),
         PRECISIONS.get(precision, torch.float16),
+        asked=precision != "auto",
     )
 
 
@@ -78,11 +84,20 @@ def _cpu_dtype(precision: str) -> torch.dtype:
 
 def cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies in bfloat16 (AVX512-BF16 or AMX on x86)."""
+    return _cpu_has(" avx512_bf16") or cpu_has_matrix_units()
+
+
+def cpu_has_matrix_units() -> bool:
+    """Whether the CPU multiplies whole tiles of bfloat16 (AMX on x86)."""
+    return _cpu_has(" amx_bf16")
+
+
+@cache
+def _cpu_has(flag: str) -> bool:
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        return flag in Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
-    return " avx512_bf16" in flags or " amx_bf16" in flags
 
 
 def nvidia_hardware() -> bool:

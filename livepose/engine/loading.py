@@ -56,7 +56,7 @@ class Loader:
     def __call__(self, choice: Choice, placement: Placement) -> Ready:
         """Raises what loading and running raise: `WeightsError`, OSError, RuntimeError, ..."""
         if choice.precision:
-            placement = replace(placement, dtype=PRECISIONS[choice.precision])
+            placement = replace(placement, dtype=PRECISIONS[choice.precision], asked=True)
         key = (choice, f"{placement.device} {placement.dtype}")
         if key in self._ready:
             self._ready.move_to_end(key)

@@ -59,15 +59,28 @@ def test_stages_are_marked(name: str) -> None:
     timeline = Timeline(now_ns())
     backend, _ = backends.make(tiny(), CPU, name)
     backend(IMAGE, SQUARES, timeline)
-    assert list(timeline.ms()) == ["preprocess", "upload", "forward", "decode", "download"]
+    stages = ["preprocess", "upload", "forward", "decode", "download"]
+    assert list(timeline.ms()) == (stages if name == "torch" else ["preprocess", "forward"])
 
 
 def test_half_precision_of_openvino_is_near() -> None:
     pytest.importorskip("openvino")
-    half = Placement(torch.device("cpu"), torch.bfloat16)
+    half = Placement(torch.device("cpu"), torch.bfloat16, asked=True)
     got, wanted = (backends.make(net("context"), p, n)[0](IMAGE, SQUARES)
                    for p, n in ((half, "openvino"), (CPU, "torch")))  # fmt: skip
     np.testing.assert_allclose(got.xyz, wanted.xyz, atol=0.1)
+
+
+def test_openvino_takes_the_precision_that_suits_it_unless_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openvino")
+    half = Placement(torch.device("cpu"), torch.bfloat16)
+    for units, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(backends, "cpu_has_matrix_units", lambda units=units: units)
+        assert backends.make(tiny(), half)[0].precision == precision
+    asked = Placement(torch.device("cpu"), torch.bfloat16, asked=True)
+    assert backends.make(tiny(), asked, "openvino")[0].precision == "bfloat16"
 
 
 def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from livepose.engine.backends.base import Backend, BackendError, Raw
 from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
-from livepose.engine.device import Placement
+from livepose.engine.device import Placement, cpu_has_matrix_units
 from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import PoseNetwork
 
@@ -43,7 +45,12 @@ def make(
         if name == "openvino" and on_cpu:
             from livepose.engine.backends.openvino_backend import OpenVINOBackend
 
-            return OpenVINOBackend(net, placement), ""
+            own = placement
+            if not placement.asked:
+                # Without matrix units its bfloat16 is slower than its float32 (unlike torch's).
+                dtype = torch.bfloat16 if cpu_has_matrix_units() else torch.float32
+                own = replace(placement, dtype=dtype)
+            return OpenVINOBackend(net, own), ""
         if name == "onnxruntime" and on_cpu:
             from livepose.engine.backends.onnx_backend import OnnxBackend
 

@@ -53,6 +53,27 @@ def cut_all(
     return crops
 
 
+class OneByOne:
+    """A backend whose graphs take one square: the squares go through one after the other."""
+
+    size: int
+
+    def __call__(
+        self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
+        want_maps: bool = False,
+    ) -> Raw:  # fmt: skip
+        crops = cut_all(image, squares, self.size, timeline)
+        outs = [self._run(crop[None], want_maps) for crop in crops]
+        if timeline is not None:
+            timeline.mark("forward")
+        flat, *maps = (np.concatenate(part) for part in zip(*outs, strict=True))
+        return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), tuple(maps))
+
+    def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
+        """(1, S, S, 3) -> (1, J, 4), and if they are wanted the three maps."""
+        raise NotImplementedError
+
+
 class Clock:
     """Laps of the device: events on CUDA, where calls return before their work is done."""
 

@@ -1,50 +1,68 @@
-"""The network in two parts that other runtimes take: convolutions, and decoding.
-
-They stay apart because the convolutions may run in half precision and the decoding must not.
-"""
+"""The network as graphs that other runtimes take: one square of BGR bytes in, joints out."""
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram, export
+from torch.export import ExportedProgram, export
 
-from livepose.crop import to_input
 from livepose.models.margipose import Logits
 from livepose.models.networks import PoseNetwork
 
 
-class Convolutions(nn.Module):
-    """(B, S, S, 3) BGR bytes -> the tensors of `Logits`."""
+class _Part(nn.Module):
+    """Holds a copy of the network whose first layer takes BGR: no picture has to be turned."""
 
     def __init__(self, net: PoseNetwork) -> None:
         super().__init__()
-        self.net = net
+        self.net = copy.deepcopy(net).float().cpu().eval()
+        stem = self.net.trunk.stem.weight
+        stem.data = stem.data.flip(1)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        logits = self.net.logits(to_input(crops))
-        return tuple(t for t in logits if t is not None)
+    @staticmethod
+    def scaled(crop: Tensor) -> Tensor:
+        """(1, S, S, 3) bytes -> (1, 3, S, S) in -1..1."""
+        return crop.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
 
 
-class Decoding(nn.Module):
-    """The tensors of `Logits` -> (B, J, 4) x, y, z and confidence, and the three maps."""
+class Convolutions(_Part):
+    """(1, S, S, 3) BGR bytes -> the tensors of `Logits`. May run in half precision."""
 
-    def __init__(self, net: PoseNetwork) -> None:
-        super().__init__()
-        self.net = net
+    def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
+        return tuple(t for t in self.net.logits(self.scaled(crop)) if t is not None)
+
+
+class Decoding(_Part):
+    """The tensors of `Logits` -> (1, J, 4) x, y, z and confidence, and the three maps.
+
+    DSNT needs float32, whatever the convolutions run in.
+    """
 
     def forward(self, *logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         out = self.net.decode(Logits(*logits))
         return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
 
 
-def exported(net: PoseNetwork) -> tuple[ExportedProgram, ExportedProgram]:
-    """`Convolutions` and `Decoding` as graphs that take any number of squares."""
-    size, batch = net.config.input_size, Dim("batch", min=1, max=64)
-    # Two: one would be taken for a constant.
-    crops = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+class Whole(_Part):
+    """Both in one, for float32."""
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        out = self.net(self.scaled(crop))
+        return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
+
+
+def exported(net: PoseNetwork, in_parts: bool = False) -> list[ExportedProgram]:
+    """`Whole`, or `Convolutions` and `Decoding`.
+
+    For one square: runtimes are faster with shapes that they know, and as fast with several squares
+    one after the other as with all at once.
+    """
+    size = net.config.input_size
+    crop = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with torch.no_grad():
-        logits = Convolutions(net)(crops)
-        first = export(Convolutions(net), (crops,), dynamic_shapes=({0: batch},))
-        shapes = (tuple({0: batch} for _ in logits),)
-        return first, export(Decoding(net), logits, dynamic_shapes=shapes)
+        if not in_parts:
+            return [export(Whole(net), (crop,))]
+        first = Convolutions(net)
+        return [export(first, (crop,)), export(Decoding(net), first(crop))]

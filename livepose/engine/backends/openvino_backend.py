@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,64 +14,54 @@ import openvino as ov
 import torch
 
 from livepose import __version__
-from livepose.crop import Square
-from livepose.engine.backends.base import Raw, cut_all
+from livepose.engine.backends.base import OneByOne
 from livepose.engine.backends.export import exported
 from livepose.engine.device import Placement
 from livepose.models.networks import PoseNetwork
 from livepose.resources import cache_folder
-from livepose.timing.timeline import Timeline
 
 _KEPT = 40  # networks in the cache
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(OneByOne):
+    """float32 in one graph; half precision for the convolutions only, see `exported`."""
+
     name = "openvino"
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
-        net = net.float().cpu().eval()
         self.size, self.precision = net.config.input_size, placement.precision_name
-        core = ov.Core()
-        convolutions, decoding = _models(core, net)
-        self._convolutions = self._compiled(core, convolutions, _PRECISIONS[placement.dtype])
-        self._decoding = self._compiled(core, decoding, "f32")
+        core, half = ov.Core(), placement.dtype != torch.float32
+        models = _models(core, net, half)
+        hints = [_PRECISIONS[placement.dtype], "f32"][: len(models)]
+        self._requests = [_compiled(core, m, h) for m, h in zip(models, hints, strict=True)]
 
-    @staticmethod
-    def _compiled(core: ov.Core, model: ov.Model, precision: str) -> Any:
-        settings = {
-            "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        }  # fmt: skip
-        return core.compile_model(model, "CPU", settings).create_infer_request()
-
-    def __call__(
-        self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
-        want_maps: bool = False,
-    ) -> Raw:  # fmt: skip
-        crops = cut_all(image, squares, self.size, timeline)
-        mark = timeline.mark if timeline else lambda stage: None
-        mark("upload")
-        logits = self._convolutions.infer([crops], share_inputs=True, share_outputs=True)
-        mark("forward")
-        out = self._decoding.infer(list(logits.values()), share_inputs=True)
-        flat, *maps = out.values()
-        mark("decode")
-        raw = Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]),
-                  tuple(np.array(m) for m in maps) if want_maps else ())  # fmt: skip
-        mark("download")
-        return raw
+    def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
+        values: list[np.ndarray] = [crop]
+        for request in self._requests:
+            out = request.infer(values, share_inputs=True, share_outputs=True)
+            values = list(out.values())
+        # The buffers are filled anew by the next square.
+        return [v.copy() for v in values[: 4 if want_maps else 1]]
 
 
-def _models(core: ov.Core, net: PoseNetwork) -> list[ov.Model]:
-    """Both parts of the network; exporting takes seconds, so what it gives is kept on disk."""
-    folder = cache_folder("openvino", _key(net))
-    files = [folder / f"{part}.xml" for part in ("convolutions", "decoding")]
+def _compiled(core: ov.Core, model: ov.Model, precision: str) -> Any:
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }  # fmt: skip
+    return core.compile_model(model, "CPU", settings).create_infer_request()
+
+
+def _models(core: ov.Core, net: PoseNetwork, in_parts: bool) -> list[ov.Model]:
+    """The network's graphs; exporting takes seconds, so what it gives is kept on disk."""
+    folder = cache_folder("openvino", _key(net) + "-parts" * in_parts)
+    files = [folder / f"{part}.xml" for part in range(1 + in_parts)]
     try:
         return [core.read_model(file) for file in files]
     except RuntimeError:  # not there yet, or broken
         pass
-    models = [ov.convert_model(part) for part in exported(net)]
+    models = [ov.convert_model(part) for part in exported(net, in_parts)]
     # Elsewhere first: another livepose may be reading.
     with suppress(OSError, RuntimeError), tempfile.TemporaryDirectory() as fresh:
         for file, model in zip(files, models, strict=True):

@@ -39,7 +39,7 @@ def _time(wanted: dict[str, object], device: str) -> float:
     net, _ = load_model(str(wanted["model"]))
     placement = choose(device, str(wanted["precision"]))
     size = int(str(wanted["size"]))
-    backend, note = backends.make(net, placement, str(wanted["backend"]), size)
+    backend, note = backends.make(backends.at_size(net, size), placement, str(wanted["backend"]))
     if note:
         raise RuntimeError(note)
     image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 from livepose.crop import Square
 from livepose.engine import backends
 from livepose.engine.backends import Backend
+from livepose.engine.backends.prepare import prepare
 from livepose.engine.device import PRECISIONS, Placement
 from livepose.models.networks import PoseNetwork
 
@@ -53,16 +54,27 @@ class Loader:
         self._load = load
         self._ready: OrderedDict[tuple[Choice, str], Ready] = OrderedDict()
 
-    def __call__(self, choice: Choice, placement: Placement) -> Ready:
-        """Raises what loading and running raise: `WeightsError`, OSError, RuntimeError, ..."""
-        if choice.precision:
-            placement = replace(placement, dtype=PRECISIONS[choice.precision], asked=True)
+    def at_once(self, choice: Choice, placement: Placement) -> Choice:
+        """What to run until `choice` is ready: itself, or torch where that will take seconds."""
+        net = backends.at_size(self._load(choice.model), choice.size)
+        slow = backends.exports_first(net, _for(choice, placement), choice.backend)
+        return replace(choice, backend="torch") if slow else choice
+
+    def __call__(self, choice: Choice, placement: Placement, beside: bool = False) -> Ready:
+        """Raises what loading and running raise: `WeightsError`, OSError, RuntimeError, ...
+
+        beside: a network runs meanwhile, and shall not be held up.
+        """
+        placement = _for(choice, placement)
         key = (choice, f"{placement.device} {placement.dtype}")
         if key in self._ready:
             self._ready.move_to_end(key)
             return self._ready[key]
-        net = self._load(choice.model)
-        backend, note = backends.make(net, placement, choice.backend, choice.size)
+        net = backends.at_size(self._load(choice.model), choice.size)
+        if beside and backends.exports_first(net, placement, choice.backend):
+            precision = backends.for_openvino(placement).precision_name
+            prepare(choice.model, choice.size, precision)
+        backend, note = backends.make(net, placement, choice.backend)
         nothing = np.zeros((720, 1280, 3), np.uint8)
         for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
             backend(nothing, [Square(640, 360, 720)])
@@ -77,3 +89,9 @@ class Loader:
     def forget(self) -> None:
         """Nothing that was ready can be used any more: the device has failed."""
         self._ready.clear()
+
+
+def _for(choice: Choice, placement: Placement) -> Placement:
+    if not choice.precision:
+        return placement
+    return replace(placement, dtype=PRECISIONS[choice.precision], asked=True)

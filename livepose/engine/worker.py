@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -242,7 +243,7 @@ class InferenceThread:
             return
         wanted, *self._wanted = self._wanted
         if self._predictor is None or self.placement.device.type != "cpu":
-            self._prepare(*wanted)
+            self._prepare(*self._soonest(*wanted), beside=False)
             if self._ready is not None:
                 self._take_change()
         else:
@@ -251,9 +252,18 @@ class InferenceThread:
             )
             self._loading.start()
 
-    def _prepare(self, rival: bool, wanted: Choice) -> None:
+    def _soonest(self, rival: bool, wanted: Choice) -> tuple[bool, Choice]:
+        """What can run at once; what is wanted becomes ready beside it."""
+        with suppress(Exception):  # `_prepare` will say what is wrong
+            now = self._loader.at_once(wanted, self.placement)
+            if now != wanted:
+                self._want(rival, wanted)
+            return rival, now
+        return rival, wanted
+
+    def _prepare(self, rival: bool, wanted: Choice, beside: bool = True) -> None:
         try:
-            self._ready = (rival, self._loader(wanted, self.placement))
+            self._ready = (rival, self._loader(wanted, self.placement, beside))
             return
         except (WeightsError, OSError) as error:
             self._emit("error", "model", f"{error}")
@@ -265,7 +275,7 @@ class InferenceThread:
             self._emit("error", "model", message)
             return
         self._fall_back(f"{wanted.model} does not run on the GPU ({text})")
-        self._prepare(rival, wanted)
+        self._prepare(rival, wanted, beside)
 
     def _swap_rival(self, ready: Ready) -> None:
         if self._rival_off or self._predictor is None:

@@ -15,9 +15,11 @@ from livepose.engine import backends
 from livepose.engine.backends import BackendError, TorchBackend
 from livepose.engine.backends.cuda_backend import CudaBackend, fineness, sample
 from livepose.engine.device import Placement
+from livepose.engine.loading import Choice
 from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import load_model, save_model
 from livepose.timing.timeline import Timeline, now_ns
-from tests.engine.fakes import CPU, tiny
+from tests.engine.fakes import CPU, Log, session, tiny, wait_for
 
 CONFIGS = {
     "plain": Config("lightning", 64),
@@ -146,3 +148,34 @@ def test_a_network_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for kind in ("plain", "context"):
         assert backends.make(net(kind), CPU, "openvino")[1] == ""
     assert len(list((tmp_path / "livepose/openvino").iterdir())) == 2
+
+
+def test_a_network_that_is_new_here_runs_in_torch_until_it_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = tmp_path / "tiny.safetensors"
+    save_model(model, tiny(), {}, {})
+    log = Log()
+    s = session("synthetic:64x48@50", log, load=lambda name: load_model(str(model))[0],
+                backend="auto")  # fmt: skip
+    s._engine.choice = Choice(str(model), "auto")
+    s.use(Choice(str(model), "auto"))
+    s.start()
+    try:
+        wait_for(lambda: log.results)
+        assert "openvino" not in log.results[0].device
+        wait_for(lambda: "openvino" in log.results[-1].device, 120)
+    finally:
+        assert s.stop()
+    gaps = np.diff([r.frame.timeline.end_ns for r in log.results]) / 1e6
+    assert np.median(gaps) < 100  # the live picture went on meanwhile
+    # The next time it is there at once.
+    again = Log()
+    s = session("synthetic:64x48@50", again, load=lambda name: load_model(str(model))[0],
+                backend="auto")  # fmt: skip
+    s.start()
+    wait_for(lambda: again.results)
+    assert "openvino" in again.results[0].device
+    assert s.stop()

@@ -22,20 +22,45 @@ BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 __all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
 
 
-def make(
-    net: PoseNetwork, placement: Placement, name: str = "auto", size: int | None = None
-) -> tuple[Backend, str]:
-    """The network, ready to run, and why it is not the way that was hoped for (or nothing).
-
-    size: of the squares in pixels, in place of the network's own.
+def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
+    """The network with squares of so many pixels, None for its own.
 
     Raises:
-        BackendError: a name that means nothing. ValueError: the network cannot take the size.
+        ValueError: it cannot take them.
     """
     if size is not None and size != net.config.input_size:
         if isinstance(net.config, MultiTaskConfig) or net.config.output == "fc":
             raise ValueError(f"this network takes {net.config.input_size} pixels only")
         net.config = replace(net.config, input_size=size)
+    return net
+
+
+def for_openvino(placement: Placement) -> Placement:
+    """In the precision that suits OpenVINO, unless one was asked for.
+
+    Without matrix units its bfloat16 is slower than its float32 (unlike torch's).
+    """
+    dtype = torch.bfloat16 if cpu_has_matrix_units() else torch.float32
+    return placement if placement.asked else replace(placement, dtype=dtype)
+
+
+def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
+    """Whether `make` would take seconds, because the network has not run on OpenVINO here yet."""
+    if placement.device.type != "cpu" or name not in ("auto", "openvino"):
+        return False
+    try:
+        from livepose.engine.backends.openvino_backend import is_kept
+    except ImportError:
+        return False
+    return not is_kept(net, for_openvino(placement).dtype)
+
+
+def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
+    """The network, ready to run, and why it is not the way that was hoped for (or nothing).
+
+    Raises:
+        BackendError: a name that means nothing.
+    """
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     on_cpu = placement.device.type == "cpu"
@@ -45,12 +70,7 @@ def make(
         if name == "openvino" and on_cpu:
             from livepose.engine.backends.openvino_backend import OpenVINOBackend
 
-            own = placement
-            if not placement.asked:
-                # Without matrix units its bfloat16 is slower than its float32 (unlike torch's).
-                dtype = torch.bfloat16 if cpu_has_matrix_units() else torch.float32
-                own = replace(placement, dtype=dtype)
-            return OpenVINOBackend(net, own), ""
+            return OpenVINOBackend(net, for_openvino(placement)), ""
         if name == "onnxruntime" and on_cpu:
             from livepose.engine.backends.onnx_backend import OnnxBackend
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,8 @@ def exported(net: PoseNetwork, in_parts: bool = False) -> list[ExportedProgram]:
     """
     size = net.config.input_size
     crop = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # within torch.export
         if not in_parts:
             return [export(Whole(net), (crop,))]
         first = Convolutions(net)

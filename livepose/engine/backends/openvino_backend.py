@@ -20,6 +20,7 @@ from livepose.engine.device import Placement
 from livepose.models.networks import PoseNetwork
 from livepose.resources import cache_folder
 
+_FORMAT = 2  # of what is kept
 _KEPT = 40  # networks in the cache
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
@@ -53,10 +54,20 @@ def _compiled(core: ov.Core, model: ov.Model, precision: str) -> Any:
     return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
+def is_kept(net: PoseNetwork, dtype: torch.dtype) -> bool:
+    """Whether the network has been exported before."""
+    return _files(net, dtype != torch.float32)[0].exists()
+
+
+def _files(net: PoseNetwork, in_parts: bool) -> list[Path]:
+    folder = cache_folder("openvino", _key(net) + "-parts" * in_parts)
+    return [folder / f"{part}.xml" for part in range(1 + in_parts)]
+
+
 def _models(core: ov.Core, net: PoseNetwork, in_parts: bool) -> list[ov.Model]:
     """The network's graphs; exporting takes seconds, so what it gives is kept on disk."""
-    folder = cache_folder("openvino", _key(net) + "-parts" * in_parts)
-    files = [folder / f"{part}.xml" for part in range(1 + in_parts)]
+    files = _files(net, in_parts)
+    folder = files[0].parent
     try:
         return [core.read_model(file) for file in files]
     except RuntimeError:  # not there yet, or broken
@@ -75,7 +86,8 @@ def _models(core: ov.Core, net: PoseNetwork, in_parts: bool) -> list[ov.Model]:
 
 def _key(net: PoseNetwork) -> str:
     """Another network, another version of anything that made the files: another key."""
-    digest = hashlib.sha256(f"{__version__} {torch.__version__} {ov.__version__}".encode())
+    versions = f"{_FORMAT} {__version__} {torch.__version__} {ov.__version__}"
+    digest = hashlib.sha256(versions.encode())
     digest.update(repr(net.config).encode())
     for tensor in net.state_dict().values():
         digest.update(tensor.numpy().tobytes())

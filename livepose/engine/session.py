@@ -101,7 +101,7 @@ class Session:
         The old one works until the new one is ready. A name alone keeps the backend.
         """
         if isinstance(choice, str):
-            choice = Choice(choice, self._engine.choice.backend)
+            choice = Choice(choice, self._engine.wished.backend)
         self._engine.use(choice)
 
     def compare(self, choice: Choice | None) -> None:

@@ -58,7 +58,9 @@ class InferenceThread:
         load_detector: LoadDetector = load_detector,
     ) -> None:
         self.placement = placement
-        self.choice, self.backend_note = Choice(model, backend), ""
+        # What runs, and what was asked for last: torch may stand in until that is ready.
+        self.choice = self.wished = Choice(model, backend)
+        self.backend_note = ""
         self._load_detector = load_detector
         self.device_name, self.precision = placement.device_name, placement.precision_name
         self.want_heatmaps = False
@@ -125,6 +127,7 @@ class InferenceThread:
 
     def use(self, choice: Choice) -> None:
         """Goes over to another network; the old one works until it is ready, and on if it fails."""
+        self.wished = choice
         self._want(False, choice)
 
     def compare(self, choice: Choice | None) -> None:
@@ -202,7 +205,7 @@ class InferenceThread:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         if self.placement.device.type == "cuda" and self.failures >= GIVE_UP_AFTER:
             self._fall_back(f"the GPU failed {self.failures} times ({text})")
-            self._want(False, self.choice)
+            self._want(False, self.wished)
         else:
             self._quietly(
                 "stage", f"A frame could not be processed ({text}); going on with the next."

@@ -160,22 +160,21 @@ def test_a_network_that_is_new_here_runs_in_torch_until_it_is_exported(
     log = Log()
     s = session("synthetic:64x48@50", log, load=lambda name: load_model(str(model))[0],
                 backend="auto")  # fmt: skip
-    s._engine.choice = Choice(str(model), "auto")
     s.use(Choice(str(model), "auto"))
     s.start()
     try:
-        wait_for(lambda: log.results)
+        wait_for(lambda: log.results, 120)
         assert "openvino" not in log.results[0].device
-        wait_for(lambda: "openvino" in log.results[-1].device, 120)
+        wait_for(lambda: "openvino" in log.results[-1].device, 300)
     finally:
         assert s.stop()
     gaps = np.diff([r.frame.timeline.end_ns for r in log.results]) / 1e6
-    assert np.median(gaps) < 100  # the live picture went on meanwhile
+    assert np.median(gaps) < 500  # the live picture went on meanwhile
     # The next time it is there at once.
     again = Log()
     s = session("synthetic:64x48@50", again, load=lambda name: load_model(str(model))[0],
                 backend="auto")  # fmt: skip
     s.start()
-    wait_for(lambda: again.results)
+    wait_for(lambda: again.results, 120)
     assert "openvino" in again.results[0].device
     assert s.stop()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from livepose.cv import cv2
+from livepose.frames import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class Square:
     side: float
     angle: float = 0.0
     flip: bool = False
+
+    @classmethod
+    def of(cls, region: Region) -> Square:
+        """The same square, to cut out."""
+        return cls(region.cx, region.cy, region.side)
 
     def matrix(self, size: int) -> np.ndarray:
         """(2, 3): pixels of the picture -> pixels of the square at size x size."""

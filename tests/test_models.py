@@ -215,7 +215,7 @@ def test_start_keeps_the_teachers_heatmaps(shared: Path) -> None:
     assert torch.allclose(own, 2 * theirs, atol=1e-3)
     small = MargiPose(Config("small", 192, heatmap_stride=8))
     small.start_from(teacher)
-    with pytest.raises(ValueError, match="cannot start from this"):
+    with pytest.raises(ValueError, match="cannot start from that"):
         MargiPose(Config("thunder", 192)).start_from(teacher)
     with pytest.raises(ValueError, match="no MoveNet 'small'; known: lightning, thunder"):
         MoveNet.load("small", Path("movenet-small.safetensors"))

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default=str(resources.CLIP), help="video (default: bundled)")
     parser.add_argument("--models", nargs="+", default=store.available(), help="names or files")
     parser.add_argument("--backends", nargs="+", default=["openvino", "torch"],
-                        help="openvino, onnxruntime, torch, cuda graph")  # fmt: skip
+                        help="openvino, onnxruntime, torch, cuda-graph")  # fmt: skip
     parser.add_argument("--people", type=int, nargs="+", default=[1],
                         help="copies of the video side by side, each a person")  # fmt: skip
     parser.add_argument(

@@ -85,7 +85,7 @@ def _run(a: Predictor, b: Predictor, args: argparse.Namespace) -> dict[str, Any]
     times: tuple[list[float], list[float]] = ([], [])
     found: list[Difference] = []
     writer: Any = None
-    for frame, fps in _frames(args.source, args.frames):
+    for frame, fps in frames(args.source, args.frames):
         results = []
         for predict, own in zip((a, b), times, strict=True):
             # Its own clock; the same picture, id and all.
@@ -131,7 +131,8 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _frames(source: str, limit: int | None) -> Iterator[tuple[Frame, float]]:
+def frames(source: str, limit: int | None = None) -> Iterator[tuple[Frame, float]]:
+    """The pictures of a video with their times, and its pictures a second."""
     capture = cv2.VideoCapture(source)
     fps, k = capture.get(cv2.CAP_PROP_FPS) or 30.0, 0
     while limit is None or k < limit:

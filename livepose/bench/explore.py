@@ -60,7 +60,7 @@ class Point:
 def available_backends(device: str = "cpu") -> list[tuple[str, str]]:
     """(backend, precision) that can be tried here, the fastest first."""
     if device != "cpu":
-        return [("cuda graph", "float16"), ("cuda graph", "float32"), ("torch", "float16")]
+        return [("cuda-graph", "float16"), ("cuda-graph", "float32"), ("torch", "float16")]
     halves = ["bfloat16"] if cpu_has_bfloat16() else []
     pairs = [("torch", p) for p in (*halves, "float32")]
     for name in ("onnxruntime", "openvino"):

@@ -83,8 +83,6 @@ def _timed(found: list[Point], device: str) -> tuple[list[Point], str]:
 
 def _judged(found: Sequence[Point], lsp: Path, limit: int) -> list[Point]:
     """The points with their accuracy measured: once for each model, size and precision."""
-    import torch
-
     from livepose.engine.device import choose
     from livepose.evaluate.metrics import pck
     from livepose.evaluate.protocol import predict
@@ -96,9 +94,7 @@ def _judged(found: Sequence[Point], lsp: Path, limit: int) -> list[Point]:
         key = (point.model, point.size, point.precision)
         if key not in scores:
             net, _ = store.load_model(point.model)
-            net = net.to(  # type: ignore[call-overload]
-                dtype=choose("cpu", point.precision).dtype, memory_format=torch.channels_last
-            )
+            net = choose("cpu", point.precision).place(net)
             scores[key] = pck(predict(net, samples, point.size)[0][..., :2], samples).pck
     return [replace(p, pck=scores[p.model, p.size, p.precision], pck_measured=True) for p in found]
 

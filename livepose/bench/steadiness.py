@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from livepose import resources
-from livepose.cv import cv2
 from livepose.engine.smoothing import PointFilter, Smoothing
 
 _EVEN = np.array([1, 4, 6, 4, 1]) / 16
@@ -126,25 +125,19 @@ def _rows(name: str, raw: np.ndarray, confidence: np.ndarray, fps: float) -> lis
 
 def _track(source: str, model: str) -> tuple[np.ndarray, np.ndarray, float]:
     """Raw joints (F, 17, 2), confidence (F, 17) of the pictures with somebody, and their rate."""
+    from livepose.bench.compare import frames
     from livepose.engine import backends, device
     from livepose.engine.predictor import Predictor
     from livepose.engine.settings import EngineSettings
-    from livepose.frames import Frame
     from livepose.models.store import load_model
-    from livepose.timing.timeline import Timeline, now_ns
 
     backend, _ = backends.make(load_model(model)[0], device.choose())
     settings = EngineSettings(smoothing=Smoothing(on=False))
     predict = Predictor(backend, model, "", settings=settings)
-    capture = cv2.VideoCapture(source)
-    fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
     joints: list[np.ndarray] = []
     confidence: list[np.ndarray] = []
-    while True:
-        ok, image = capture.read()
-        if not ok:
-            break
-        frame = Frame(0, image, Timeline(now_ns()), media_s=len(joints) / fps)
+    fps = 30.0
+    for frame, fps in frames(source):  # noqa: B007
         for pose in predict(frame).poses[:1]:
             joints.append(pose.joints[:17])
             confidence.append(pose.confidence[:17])

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from livepose.engine.region import SURE
 from livepose.frames import Pose, Result
 from livepose.skeleton import INDEX, J
 
-# A joint is compared where both are so sure of it.
-_SURE = 0.3
 _A, _B = INDEX["left_shoulder"], INDEX["right_hip"]
 
 
@@ -54,7 +53,7 @@ def difference(a: Result, b: Result) -> Difference:
     pixels = np.full((max(1, len(pairs)), J), np.nan)
     torsos = pixels.copy()
     for row, (p, q) in enumerate(pairs):
-        both = (p.confidence >= _SURE) & (q.confidence >= _SURE)
+        both = (p.confidence >= SURE) & (q.confidence >= SURE)
         pixels[row] = np.where(both, np.linalg.norm(p.joints - q.joints, axis=1), np.nan)
         torsos[row] = pixels[row] / _torso(p)
     people = (len(a.poses), len(b.poses), len(pairs))
@@ -63,7 +62,7 @@ def difference(a: Result, b: Result) -> Difference:
 
 def _distance(p: Pose, q: Pose) -> float:
     """Median distance of their joints in torsos; far where they share none."""
-    both = (p.confidence >= _SURE) & (q.confidence >= _SURE)
+    both = (p.confidence >= SURE) & (q.confidence >= SURE)
     if not both.any():
         return 1e6
     return float(np.median(np.linalg.norm((p.joints - q.joints)[both], axis=1)) / _torso(p))

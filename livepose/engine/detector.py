@@ -21,9 +21,7 @@ class PersonDetector:
 
     def __init__(self, net: PersonNet, placement: Placement) -> None:
         self.placement = placement
-        self.net = net.to(  # type: ignore[call-overload]
-            device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
-        )
+        self.net = placement.place(net)
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> list[Region]:

@@ -7,8 +7,11 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+
+Net = TypeVar("Net", bound=torch.nn.Module)
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -39,6 +42,12 @@ class Placement:
     @property
     def precision_name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
+
+    def place(self, net: Net) -> Net:
+        """The network, moved there; channels_last, the layout that convolutions are fastest in."""
+        return net.to(  # type: ignore[call-overload, no-any-return]
+            device=self.device, dtype=self.dtype, memory_format=torch.channels_last
+        )
 
 
 def choose(device: str = "auto", precision: str = "auto") -> Placement:

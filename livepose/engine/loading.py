@@ -53,10 +53,12 @@ class Loader:
     def __init__(self, load: LoadModel) -> None:
         self._load = load
         self._ready: OrderedDict[tuple[Choice, str], Ready] = OrderedDict()
+        self._read: tuple[str, int | None, PoseNetwork] | None = None  # by `at_once`, not used yet
 
     def at_once(self, choice: Choice, placement: Placement) -> Choice:
         """What to run until `choice` is ready: itself, or torch where that will take seconds."""
         net = backends.at_size(self._load(choice.model), choice.size)
+        self._read = (choice.model, choice.size, net)
         slow = backends.exports_first(net, _for(choice, placement), choice.backend)
         return replace(choice, backend="torch") if slow else choice
 
@@ -70,7 +72,7 @@ class Loader:
         if key in self._ready:
             self._ready.move_to_end(key)
             return self._ready[key]
-        net = backends.at_size(self._load(choice.model), choice.size)
+        net = self._network(choice)
         if beside and backends.exports_first(net, placement, choice.backend):
             precision = backends.for_openvino(placement).precision_name
             prepare(choice.model, choice.size, precision)
@@ -85,6 +87,13 @@ class Loader:
         while len(self._ready) > _KEPT:
             self._ready.popitem(last=False)
         return ready
+
+    def _network(self, choice: Choice) -> PoseNetwork:
+        """A network of its own: running it may change its precision and place."""
+        read, self._read = self._read, None
+        if read is not None and read[:2] == (choice.model, choice.size):
+            return read[2]
+        return backends.at_size(self._load(choice.model), choice.size)
 
     def forget(self) -> None:
         """Nothing that was ready can be used any more: the device has failed."""

@@ -64,7 +64,7 @@ class Predictor:
         looks = self._looks(frame, time_s)
         if not looks:
             return self._result(frame, [], ())
-        squares = [Square(look.cx, look.cy, look.side) for look in looks]
+        squares = [Square.of(look) for look in looks]
         xyz, confidence, maps = self.backend(frame.image, squares, frame.timeline, want_heatmaps)
         seen = [_found(*each) for each in zip(xyz, confidence, looks, strict=True)]
         poses, shown = self._people(frame, seen, time_s, ahead_s)
@@ -115,7 +115,7 @@ class Predictor:
 
 
 def _found(xyz: np.ndarray, confidence: np.ndarray, look: Region) -> Found:
-    joints = Square(look.cx, look.cy, look.side).to_picture(xyz[:, :2])
+    joints = Square.of(look).to_picture(xyz[:, :2])
     return Found(
         joints=joints, depth=xyz[:, 2] * (look.side / 2), confidence=confidence,
         score=regions.score(confidence), region=look,

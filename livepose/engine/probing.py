@@ -30,7 +30,7 @@ def probed(net: PoseNetwork, probe: Probe, result: Result) -> Activation:
     frame = result.frame
     look = (result.poses[0].region if result.poses
             else regions.whole(frame.width, frame.height))  # fmt: skip
-    crop = cut(frame.image, Square(look.cx, look.cy, look.side), net.config.input_size)
+    crop = cut(frame.image, Square.of(look), net.config.input_size)
     where = next(net.parameters())
     x = to_input([crop]).to(where.device, where.dtype)
     maps = activations(net, x, layers(net).get(probe.layer, probe.layer))[0].cpu().numpy()

@@ -15,13 +15,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from livepose.cv import cv2
-from livepose.engine.region import Found, following, settled
+from livepose.engine.region import SURE, Found, following, settled
 from livepose.frames import Region
 from livepose.skeleton import indices
 
 MOST = 10
-# A joint takes part in comparisons from this confidence on.
-_SURE = 0.3
 # Poses are alike by the mean over joints of exp(-(d / spread)^2 / 2), d in sizes of the person.
 _SPREAD = 0.25
 SAME = 0.85  # two poses of one picture that are so alike are one person seen twice
@@ -60,7 +58,7 @@ class Person:
 
 def size_of(found: Found) -> float:
     """About the height of the sitting person in pixels: the spread of the sure joints."""
-    sure = found.confidence >= _SURE
+    sure = found.confidence >= SURE
     points = found.joints[sure] if sure.sum() >= 2 else found.joints
     return float(max(2.0, 2.0 * np.sqrt(points.var(0).sum())))
 
@@ -75,7 +73,7 @@ def likeness(
 
 def alike(a: Found, b: Found) -> float:
     """How alike two poses of the same picture are; 0 where they share no sure joint."""
-    sure = (a.confidence >= _SURE) & (b.confidence >= _SURE)
+    sure = (a.confidence >= SURE) & (b.confidence >= SURE)
     return float(likeness(a.joints, b.joints, sure, min(size_of(a), size_of(b))))
 
 
@@ -151,9 +149,9 @@ class Tracker:
             return []
         expected = np.stack([p.expected(time_s) for p in self.people])
         sizes = np.array([p.size for p in self.people])
-        there = np.stack([p.found.confidence for p in self.people]) >= _SURE
+        there = np.stack([p.found.confidence for p in self.people]) >= SURE
         joints = np.stack([f.joints for f in poses])
-        sure = np.stack([f.confidence for f in poses]) >= _SURE
+        sure = np.stack([f.confidence for f in poses]) >= SURE
         like = likeness(
             expected[:, None], joints[None], there[:, None] & sure[None], sizes[:, None]
         )
@@ -182,7 +180,7 @@ class Tracker:
     def _move(self, person: Person, pose: Found, time_s: float, image: np.ndarray) -> None:
         dt = time_s - person.time_s
         if dt > 0 and person.seen:
-            sure = (pose.confidence >= _SURE) & (person.found.confidence >= _SURE)
+            sure = (pose.confidence >= SURE) & (person.found.confidence >= SURE)
             if sure.any():
                 step = np.median(pose.joints[sure] - person.found.joints[sure], 0)
                 person.velocity = person.velocity + 0.4 * (step / dt - person.velocity)
@@ -205,7 +203,7 @@ def colours(image: np.ndarray, pose: Found) -> np.ndarray | None:
     None where the torso is not seen well.
     """
     corners = pose.joints[_TORSO]
-    if pose.confidence[_TORSO].min() < _SURE:
+    if pose.confidence[_TORSO].min() < SURE:
         return None
     middle = corners.mean(0)
     shrunk = middle + 0.8 * (corners - middle)

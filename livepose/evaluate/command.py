@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from livepose.data.readers import READERS, read
 from livepose.data.samples import DataError, Samples, inside
@@ -99,10 +98,7 @@ def _network(args: argparse.Namespace) -> tuple[PoseNetwork, dict[str, Any]]:
     net, card = load_model(args.model)
     if isinstance(net.config, Config) and args.peak_radius is not None:
         net.config = replace(net.config, peak_radius=args.peak_radius)
-    net = net.to(  # type: ignore[call-overload]
-        device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
-    ).eval()
-    return net, {
+    return placement.place(net).eval(), {
         "model": args.model, "size": args.size or card.config.input_size,
         "peak_radius": getattr(net.config, "peak_radius", None),
         "flip": args.flip, "crops": args.crops,

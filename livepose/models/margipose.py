@@ -247,10 +247,7 @@ class MargiPose(nn.Module):
         map wants a sharper peak than the sigmoid that MoveNet was trained with: logits are scaled.
         """
         sharpness = 2.0
-        own, known = self.trunk.state_dict(), teacher.trunk.state_dict()
-        if any(name not in known or known[name].shape != own[name].shape for name in own):
-            raise ValueError(f"a {self.config.trunk} trunk cannot start from this MoveNet")
-        self.trunk.load_state_dict({name: known[name] for name in own})
+        self.trunk.start_from(teacher.trunk)
         if self.config.trunk not in movenet.VARIANTS or self.config.heatmap_stride != 4:
             return  # another pyramid starts afresh
         self.fpn.load_state_dict(teacher.fpn.state_dict())

@@ -114,6 +114,17 @@ class Trunk(nn.Module):
                 taps.append(x)
         return taps[0], taps[1], taps[2], self._last(x)
 
+    def start_from(self, other: Trunk) -> None:
+        """Takes over the layers that it shares with another trunk, which must have all of its own.
+
+        Raises:
+            ValueError: the other one has other layers.
+        """
+        own, known = self.state_dict(), other.state_dict()
+        if any(name not in known or known[name].shape != own[name].shape for name in own):
+            raise ValueError("this trunk cannot start from that MoveNet")
+        self.load_state_dict({name: known[name] for name in own})
+
     def _last(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 2) if self.head is None else F.relu6(self.head(x))
 

@@ -117,10 +117,7 @@ class MultiTask(nn.Module):
         Raises:
             ValueError: it has another one.
         """
-        own, known = self.trunk.state_dict(), teacher.trunk.state_dict()
-        if any(name not in known or known[name].shape != own[name].shape for name in own):
-            raise ValueError(f"a {self.config.trunk} trunk cannot start from this MoveNet")
-        self.trunk.load_state_dict({name: known[name] for name in own})
+        self.trunk.start_from(teacher.trunk)
 
     def go_on_from(self, trained: nn.Module) -> None:
         """Takes over a trained network.

@@ -180,8 +180,7 @@ def run(
     """Trains; returns the averaged network, its figures and the hours that it took."""
     torch.manual_seed(args.seed)
     net = PersonNet()
-    known = MoveNet.load("lightning", args.start).trunk.state_dict()
-    net.trunk.load_state_dict({name: known[name] for name in net.trunk.state_dict()})
+    net.trunk.start_from(MoveNet.load("lightning", args.start).trunk)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     slow = copy.deepcopy(net).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=DECAY)

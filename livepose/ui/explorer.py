@@ -34,7 +34,7 @@ SHAPES = {"dsnt": "o", "heatmap": "s", "fc": "t", "multitask": "d"}
 TITLES = {"dsnt": "DSNT", "heatmap": "heatmap matching", "fc": "fully connected",
           "multitask": "multi-task"}  # fmt: skip
 COLOURS: dict[str, RGB] = {"openvino": (86, 180, 233), "torch": (230, 159, 0),
-                           "onnxruntime": (0, 178, 130), "cuda graph": (224, 130, 184)}  # fmt: skip
+                           "onnxruntime": (0, 178, 130), "cuda-graph": (224, 130, 184)}  # fmt: skip
 _SIZE = 12
 _NEAR = 14.0  # pixels that a click or the mouse may be off
 

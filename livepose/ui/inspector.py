@@ -23,7 +23,7 @@ from livepose.frames import Heatmaps, Result
 from livepose.inspection import JointFigures, MapFigures, joint_figures, verdict
 from livepose.skeleton import JOINTS
 from livepose.ui.history import History
-from livepose.ui.painting import joint_title
+from livepose.ui.painting import image_of, joint_title
 from livepose.ui.pickers import Picker
 from livepose.ui.theme import DARK, Theme, font
 
@@ -61,9 +61,8 @@ class MapsView(QWidget):
             self._images, self._under = [], QImage()
         else:
             self._images = [_heat(m[joint]) for m in (maps.xy, maps.zy, maps.xz)]
-            region = maps.region
-            part = cut(frame, Square(region.cx, region.cy, region.side), 256)
-            self._under = QImage(part.tobytes(), 256, 256, 768, QImage.Format_BGR888).copy()
+            part = cut(frame, Square.of(maps.region), 256)
+            self._under = image_of(part)
         self.update()
 
     def rects(self) -> tuple[QRectF, QRectF, QRectF]:
@@ -105,9 +104,7 @@ class MapsView(QWidget):
 
 
 def _heat(values: np.ndarray) -> QImage:
-    rgba = palette.heat(values / max(float(values.max()), 1e-12))
-    height, width = rgba.shape[:2]
-    return QImage(rgba.tobytes(), width, height, 4 * width, QImage.Format_RGBA8888).copy()
+    return image_of(palette.heat(values / max(float(values.max()), 1e-12)))
 
 
 def _marks(painter: QPainter, rect: QRectF, of: MapFigures) -> None:

@@ -24,7 +24,7 @@ from livepose.frames import Result
 from livepose.models.networks import PoseNetwork
 from livepose.models.units import by_limb, correlation
 from livepose.resources import WEIGHTS
-from livepose.ui.painting import joint_title
+from livepose.ui.painting import image_of, joint_title
 from livepose.ui.pickers import Picker
 from livepose.ui.theme import DARK, Theme, font
 
@@ -54,13 +54,10 @@ class UnitView(QWidget):
         of = result.activation
         if of is None:
             return
-        region = of.region
-        part = cut(result.frame.image, Square(region.cx, region.cy, region.side), _SIDE)
-        self._under = QImage(part.tobytes(), _SIDE, _SIDE, 3 * _SIDE, QImage.Format_BGR888).copy()
+        part = cut(result.frame.image, Square.of(of.region), _SIDE)
+        self._under = image_of(part)
         strength = np.maximum(of.map, 0) / max(float(np.abs(of.map).max()), 1e-9)
-        rgba = palette.heat(strength)
-        h, w = rgba.shape[:2]
-        self._heat = QImage(rgba.tobytes(), w, h, 4 * w, QImage.Format_RGBA8888).copy()
+        self._heat = image_of(palette.heat(strength))
         self.update()
 
     def square(self) -> QRectF:

@@ -121,10 +121,15 @@ def heat_image(maps: Heatmaps, joint: int, confidence: np.ndarray) -> QImage:
     values = chosen / np.maximum(peaks, 1e-12)
     if joint == ALL_JOINTS:
         values = values * palette.opacity(confidence)[:, None, None]
-    rgba = palette.heat(values.max(axis=0))
-    height, width = rgba.shape[:2]
+    return image_of(palette.heat(values.max(axis=0)))
+
+
+def image_of(pixels: np.ndarray) -> QImage:
+    """(H, W, 4) RGBA or (H, W, 3) BGR bytes as an image of its own."""
+    height, width, channels = pixels.shape
+    kind = QImage.Format_RGBA8888 if channels == 4 else QImage.Format_BGR888
     # copy: QImage does not own the buffer it is given.
-    return QImage(rgba.tobytes(), width, height, 4 * width, QImage.Format_RGBA8888).copy()
+    return QImage(pixels.tobytes(), width, height, channels * width, kind).copy()
 
 
 def heat(

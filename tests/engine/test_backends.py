@@ -12,7 +12,7 @@ import torch
 from livepose.crop import Square, cut, to_input
 from livepose.cv import cv2
 from livepose.engine import backends
-from livepose.engine.backends import BackendError, TorchBackend
+from livepose.engine.backends import BACKENDS, BackendError, TorchBackend
 from livepose.engine.backends.cuda_backend import CudaBackend, fineness, sample
 from livepose.engine.device import Placement
 from livepose.engine.loading import Choice
@@ -91,6 +91,14 @@ def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     backend, note = backends.make(tiny(), CPU)
     assert backend.name == "torch"
     assert "openvino cannot be used" in note
+
+
+@pytest.mark.parametrize("name", [b for b in BACKENDS if b not in ("auto", "torch")])
+def test_backends_of_another_device_are_named(name: str) -> None:
+    other = Placement(torch.device("cpu" if name == "cuda-graph" else "meta"), torch.float32)
+    backend, note = backends.make(tiny(), other, name)
+    assert backend.name == "torch"
+    assert f"{name} cannot be used (it does not run on {other.device.type})" in note
 
 
 def test_unknown_backends_are_refused() -> None:

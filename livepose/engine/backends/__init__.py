@@ -17,7 +17,7 @@ from livepose.engine.device import Placement, cpu_has_matrix_units
 from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import PoseNetwork
 
-BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
+BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "cuda-graph")
 
 __all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
 
@@ -65,20 +65,24 @@ def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Ba
         raise BackendError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
     on_cpu = placement.device.type == "cpu"
     if name == "auto":
-        name = "openvino" if on_cpu else "cuda graph"
+        name = "openvino" if on_cpu else "cuda-graph"
     try:
-        if name == "openvino" and on_cpu:
+        if name == "torch":
+            return TorchBackend(net, placement), ""
+        if on_cpu == (name == "cuda-graph"):
+            raise BackendError(f"it does not run on {placement.device.type}")
+        if name == "openvino":
             from livepose.engine.backends.openvino_backend import OpenVINOBackend
 
             return OpenVINOBackend(net, for_openvino(placement)), ""
-        if name == "onnxruntime" and on_cpu:
+        if name == "onnxruntime":
             from livepose.engine.backends.onnx_backend import OnnxBackend
 
             return OnnxBackend(net, placement), ""
-        if name == "cuda graph":
-            return CudaBackend(net, placement), ""
+        return CudaBackend(net, placement), ""
     except Exception as error:  # not installed, or does not know this machine or network
+        if name == "torch":
+            raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         note = f"{name} cannot be used ({text}); torch runs the network"
         return TorchBackend(net, placement), note
-    return TorchBackend(net, placement), ""

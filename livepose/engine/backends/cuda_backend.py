@@ -80,12 +80,10 @@ class _Graph:
 
 
 class CudaBackend:
-    name = "cuda graph"
+    name = "cuda-graph"
 
     def __init__(self, net: PoseNetwork, placement: Placement, graphs: bool = True) -> None:
-        self.net = net.to(  # type: ignore[call-overload]
-            device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
-        )
+        self.net = placement.place(net)
         self.placement, self._use_graphs = placement, graphs
         self.size, self.precision = net.config.input_size, placement.precision_name
         self._graphs: dict[tuple[object, ...], _Graph] = {}

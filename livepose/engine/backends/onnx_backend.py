@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU (extra ``onnxruntime``), in float32."""
+"""ONNX Runtime on the CPU, where it is installed, in float32."""
 
 from __future__ import annotations
 

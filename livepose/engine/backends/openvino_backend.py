@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU (extra ``openvino``): the same network, its layers fused."""
+"""OpenVINO on the CPU: the same network, its layers fused."""
 
 from __future__ import annotations
 

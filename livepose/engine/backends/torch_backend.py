@@ -19,9 +19,7 @@ class TorchBackend:
     name = "torch"
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
-        self.net = net.to(  # type: ignore[call-overload]
-            device=placement.device, dtype=placement.dtype, memory_format=torch.channels_last
-        )
+        self.net = placement.place(net)
         self.placement = placement
         self.size, self.precision = net.config.input_size, placement.precision_name
 

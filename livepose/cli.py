@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("compare DSNT with heatmap matching and a full connection", "livepose.train.study"),
     "units": ("what makes the units of a layer answer most", "livepose.evaluate.units"),
     "calibrate": ("make a model's confidence a probability", "livepose.evaluate.calibration"),
+    "quantise": ("prepare a model for int8", "livepose.evaluate.quantise"),
     "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
 }
 

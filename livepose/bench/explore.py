@@ -68,7 +68,7 @@ def available_backends(device: str = "cpu") -> list[tuple[str, str]]:
             __import__(name)
         except ImportError:
             continue
-        precisions = ("float32",) if name == "onnxruntime" else (*halves, "float32")
+        precisions = ("float32",) if name == "onnxruntime" else ("int8", *halves, "float32")
         pairs = [(name, p) for p in precisions] + pairs
     return pairs
 
@@ -82,8 +82,14 @@ def points(models: Iterable[str], device: str = "cpu") -> list[Point]:
         quoted = {card.config.input_size: card.measured.get("lsp_test_pck")}
         quoted |= {int(k): v for k, v in card.measured.get("lsp_test_sizes", {}).items()}
         for size in sorted(quoted):
-            out += [Point(model, size, backend, precision, output, size // stride, quoted[size])
-                    for backend, precision in available_backends(device)]  # fmt: skip
+            for backend, precision in available_backends(device):
+                pck = quoted[size]
+                if precision == "int8":
+                    if not card.ranges:
+                        continue
+                    own = size == card.config.input_size
+                    pck = card.measured.get("lsp_test_int8", {}).get("pck") if own else None
+                out.append(Point(model, size, backend, precision, output, size // stride, pck))
     return out
 
 

@@ -85,7 +85,7 @@ def _judged(found: Sequence[Point], lsp: Path, limit: int) -> list[Point]:
     """The points with their accuracy measured: once for each model, size and precision."""
     from livepose.engine.device import choose
     from livepose.evaluate.metrics import pck
-    from livepose.evaluate.protocol import predict
+    from livepose.evaluate.protocol import placed, predict
 
     samples = read("lsp", lsp, "test")
     samples = samples.take(np.linspace(0, len(samples) - 1, min(limit, len(samples))).astype(int))
@@ -94,7 +94,7 @@ def _judged(found: Sequence[Point], lsp: Path, limit: int) -> list[Point]:
         key = (point.model, point.size, point.precision)
         if key not in scores:
             net, _ = store.load_model(point.model)
-            net = choose("cpu", point.precision).place(net)
+            net = placed(net, choose("cpu", point.precision))
             scores[key] = pck(predict(net, samples, point.size)[0][..., :2], samples).pck
     return [replace(p, pck=scores[p.model, p.size, p.precision], pck_measured=True) for p in found]
 

@@ -58,39 +58,23 @@ def _livepose(args: argparse.Namespace) -> tuple[Step, str]:
 
 def _movenet(args: argparse.Namespace) -> tuple[Step, str]:
     """MoveNet as its makers use it: the next picture is cut about the pose of the last one."""
-    import openvino as ov
-    import torch
-
-    from livepose.crop import Square, cut, to_input, whole
+    from livepose.crop import Square, cut, whole
     from livepose.models.movenet import MoveNet
+    from livepose.models.movenet_runtime import compiled
 
-    class Whole(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = MoveNet.load(args.model, args.weights)
-
-        def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return self.net(to_input(crops))
-
-    part = Whole().eval()
-    size = part.net.input_size
-    with torch.no_grad():
-        crops = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-        model = ov.convert_model(torch.export.export(part, (crops,)))
-    # float32 is the faster one here, too, where bfloat16 is not done by matrix units.
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+    net = MoveNet.load(args.model, args.weights)
+    run, size = compiled(net), net.input_size
     square: Square | None = None
 
     def step(image: np.ndarray, time_s: float) -> int:
         nonlocal square
         look = square or whole(image.shape[1], image.shape[0])
-        xy, score = request.infer([cut(image, look, size)[None]], share_inputs=True).values()
-        sure = score[0] > 0.2
+        xy, score = run(cut(image, look, size))
+        sure = score > 0.2
         if sure.sum() < 5:
             square = None
             return 0
-        points = look.to_picture((2 * xy[0] + 1) / size - 1)[sure]
+        points = look.to_picture(xy)[sure]
         low, high = points.min(0), points.max(0)
         middle = (low + high) / 2
         square = Square(float(middle[0]), float(middle[1]), float((high - low).max()) * 1.4)

@@ -25,11 +25,14 @@ _FRAMINGS = (
 )
 
 
-def random_square(rng: np.random.Generator, joints: np.ndarray, known: np.ndarray) -> Square:
+def random_square(
+    rng: np.random.Generator, joints: np.ndarray, known: np.ndarray, turned: float = 0.1
+) -> Square:
     """A square about a person, from tight to wide: all of it, from the waist up, head and
     shoulders; now and then a hand is out of it.
 
-    joints: (J, 2) pixels. known: (J,) bool, those that are labelled and in the picture.
+    joints: (J, 2) pixels. known: (J,) bool, those that are labelled and in the picture. turned:
+    share of squares with any way up.
     """
     which, least, low, high, _ = _FRAMINGS[rng.choice(3, p=[f[-1] for f in _FRAMINGS])]
     use = np.zeros_like(known)
@@ -43,7 +46,7 @@ def random_square(rng: np.random.Generator, joints: np.ndarray, known: np.ndarra
     hands = [h for h in _HANDS if known[h]]
     if hands and rng.random() < 0.12:
         centre = _without(rng, centre, side, joints, joints[rng.choice(hands)], use)
-    wild = rng.random() < 0.1
+    wild = rng.random() < turned
     angle = rng.uniform(-np.pi, np.pi) if wild else rng.normal(0, 0.3)
     return Square(centre[0], centre[1], side, angle, bool(rng.random() < 0.5))
 

@@ -18,37 +18,39 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from livepose.crop import cut, to_input, whole
+from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
-from livepose.data.samples import IMAGE_SUFFIXES
+from livepose.data.readers import READERS, read
+from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples
+from livepose.data.teachers import AGREES
 from livepose.models.movenet import VARIANTS, MoveNet
+from livepose.models.movenet_runtime import compiled
 from livepose.models.multipose import LONG_SIDE, MultiPose
 from livepose.models.store import WeightsError, load_model
-from livepose.skeleton import COCO_17, mirrored
+from livepose.skeleton import COCO_17, INDEX, mirrored
 
+# People who are tilted by less are labelled as they are.
+_TILTED = np.radians(30)
 _COCO_FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
 
 
 Row = dict[str, np.ndarray]
-Teacher = Callable[[np.ndarray], Row]
+# A teacher takes a BGR picture, and how far (radians) the person in it is from standing upright.
+Teacher = Callable[[np.ndarray, float], Row]
 
 
 def movenet_teacher(variant: str, weights: Path, plain: bool = False) -> Teacher:
     """A function from a BGR picture to its row, by MoveNet `variant` (``thunder``)."""
     net = MoveNet.load(variant, weights)
-
-    def points(pair: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        xy, score = net(pair)
-        return (2 * xy + 1) / net.input_size - 1, score
-
-    return _labeller(points, net.input_size, plain)
+    return _labeller(compiled(net), net.input_size, plain)
 
 
 def model_teacher(name: str, plain: bool = False) -> Teacher:
@@ -57,34 +59,48 @@ def model_teacher(name: str, plain: bool = False) -> Teacher:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     coco = len(COCO_17)  # the table begins with COCO-17
 
-    def points(pair: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        out = net(pair)
-        return out.xyz[:, :coco, :2], out.confidence[:, :coco]
+    @torch.inference_mode()
+    def points(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # Half precision is twice as fast, and gives the same labels within a pixel.
+        with torch.autocast("cpu", torch.bfloat16, enabled=not plain):
+            out = net(to_input([crop]))
+        return out.xyz[0, :coco, :2].float().numpy(), out.confidence[0, :coco].float().numpy()
 
     return _labeller(points, card.config.input_size, plain)
 
 
 def _labeller(
-    points: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], size: int, plain: bool
-) -> Teacher:
-    """A teacher from a network's ``(xy, score)``, xy in -1..1.
+    points: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], size: int, plain: bool
+) -> Teacher:  # fmt: skip
+    """A teacher from a network's ``(xy, score)`` of a square of BGR bytes, xy in -1..1.
 
     plain: of the picture alone, in float32, as the network is used by others; disagreement is 0.
     """
 
-    @torch.inference_mode()
-    def label(image: np.ndarray) -> Row:
+    def label(image: np.ndarray, tilt: float = 0.0) -> Row:
         square = whole(image.shape[1], image.shape[0])
+        best = view(image, square)
+        if tilt:
+            upright = view(image, replace(square, angle=-tilt))
+            best = max(best, upright, key=sure)
+        return best
+
+    def sure(row: Row) -> float:
+        """The mean score of the joints that are seen in the mirror image too."""
+        _, _, score, disagreement = row["keypoints"].T
+        return float((score * (disagreement < AGREES)).mean())
+
+    def view(image: np.ndarray, square: Square) -> Row:
         resized = cut(image, square, size)
-        views = [resized] if plain else [resized, resized[:, ::-1]]
-        # Half precision is twice as fast, and gives the same labels within a pixel.
-        with torch.autocast("cpu", torch.bfloat16, enabled=not plain):
-            xy, score = (t.float().numpy() for t in points(to_input(views)))
-        back = xy[0] if plain else xy[1, _COCO_FLIP] * np.array([-1, 1], "f4")
-        score = score[0] if plain else (score[0] + score[1, _COCO_FLIP]) / 2
-        disagreement = np.linalg.norm(xy[0] - back, axis=-1) / 2
-        mean = square.to_picture((xy[0] + back) / 2)
-        return {"keypoints": np.column_stack([mean, score, disagreement]).astype("f4")}
+        xy, score = points(resized)
+        mean, disagreement = xy, np.zeros(len(xy))
+        if not plain:
+            mirrored_xy, mirrored_score = points(resized[:, ::-1])
+            back = mirrored_xy[_COCO_FLIP] * np.array([-1, 1], "f4")
+            mean, score = (xy + back) / 2, (score + mirrored_score[_COCO_FLIP]) / 2
+            disagreement = np.linalg.norm(xy - back, axis=-1) / 2
+        rows = [square.to_picture(mean), score, disagreement]
+        return {"keypoints": np.column_stack(rows).astype("f4")}
 
     return label
 
@@ -94,7 +110,7 @@ def multipose_teacher(weights: Path) -> Teacher:
     net = MultiPose.load(weights)
 
     @torch.inference_mode()
-    def label(image: np.ndarray) -> Row:
+    def label(image: np.ndarray, tilt: float = 0.0) -> Row:
         square = whole(image.shape[1], image.shape[0])
         found = net(to_input([cut(image, square, LONG_SIDE)]))
         corners = (2 * found.boxes[0].numpy() + 1) / LONG_SIDE - 1
@@ -110,7 +126,7 @@ def mediapipe_teacher() -> Teacher:
 
     pose = mp.solutions.pose.Pose(static_image_mode=True, model_complexity=1)
 
-    def label(image: np.ndarray) -> Row:
+    def label(image: np.ndarray, tilt: float = 0.0) -> Row:
         h, w = image.shape[:2]
         found = pose.process(np.ascontiguousarray(image[..., ::-1]))
         world, image33 = np.full((33, 4), np.nan, "f4"), np.full((33, 3), np.nan, "f4")
@@ -135,15 +151,33 @@ def _pictures(folder: Path, skip: set[str]) -> Iterator[tuple[Path, np.ndarray]]
             yield file, image
 
 
-def label_folder(folder: Path, label: Teacher, skip: set[str]) -> Row:
-    """Labels every picture of a folder but those named in `skip`; columns as in the module."""
+def label_folder(
+    folder: Path, label: Teacher, skip: set[str], tilts: Mapping[str, float] = {}
+) -> Row:
+    """Labels every picture of a folder but those named in `skip`; columns as in the module.
+
+    tilts: of the people in some of the pictures, see `tilts_of`.
+    """
     names, rows = [], []
     for file, image in _pictures(folder, skip):
         names.append(file.name)
-        rows.append(label(image))
+        rows.append(label(image, tilts.get(file.name, 0.0)))
     if not rows:
         raise FileNotFoundError(f"no pictures in {folder}")
     return {"image": np.array(names), **{k: np.stack([r[k] for r in rows]) for k in rows[0]}}
+
+
+def tilts_of(samples: Samples) -> dict[str, float]:
+    """How far people are from upright by their labels, in radians, for those who are so by far.
+
+    Networks hardly know people who stand on their hands: turned upright they are seen better.
+    """
+    a, b = (samples.joints[:, INDEX[name]] for name in ("neck", "pelvis"))
+    up = a - b
+    known = samples.known[:, [INDEX["neck"], INDEX["pelvis"]]].all(1) & (up != 0).any(1)
+    tilts = np.arctan2(up[:, 0], -up[:, 1])
+    use = known & (np.abs(tilts) > _TILTED)
+    return {samples.images[i].name: float(tilts[i]) for i in np.flatnonzero(use)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +190,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true",
         help="without the mirror image, in float32: to measure the teacher by `livepose eval`",
+    )  # fmt: skip
+    parser.add_argument(
+        "--upright", choices=sorted(READERS), metavar="READER",
+        help="the pictures are those of a data set with labels (lspet, say): look at people who "
+        "are tilted by these upright as well, and take what the teacher is surer of",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help=".npz to write")
     parser.add_argument(
@@ -182,8 +221,9 @@ def main(args: argparse.Namespace) -> int:
     skip = {f"im{i:04d}.jpg" for i in range(1001, 2001)} if args.skip_lsp_test else set()
     torch.set_flush_denormal(True)
     try:
-        columns = label_folder(args.images, label, skip)
-    except OSError as error:
+        tilts = tilts_of(read(args.upright, args.images.parent, "train")) if args.upright else {}
+        columns = label_folder(args.images, label, skip, tilts)
+    except (DataError, OSError) as error:
         print(f"livepose label: {error}", file=sys.stderr)
         return 2
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -37,11 +37,13 @@ class Mix(Dataset[Item]):
         parts: data sets with their shares of the stream.
         backgrounds: pictures that people with a mask are now and then put before.
         sizes: of the squares in pixels in place of `size`, one for each `batch` of them.
+        turned: share of the people who are turned any way up.
     """
 
     def __init__(
         self, parts: list[tuple[Samples, float]], size: int, seed: int, length: int,
         backgrounds: Sequence[Path] = (), sizes: Sequence[int] = (), batch: int = 1,
+        turned: float = 0.1,
     ) -> None:  # fmt: skip
         # A picture of which nothing is known teaches nothing; that nobody is there is knowledge.
         self.parts = [s.take(s.known.any(1) | (s.present == 0).any(1)) for s, _ in parts]
@@ -50,7 +52,7 @@ class Mix(Dataset[Item]):
                 raise DataError(f"nothing is labelled in {samples.name}; name its teachers?")
         self.shares = np.array([share for _, share in parts]) / sum(share for _, share in parts)
         self.sizes, self.batch = tuple(sizes) or (size,), batch
-        self.seed, self.length = seed, length
+        self.seed, self.length, self.turned = seed, length, turned
         self.backgrounds = tuple(backgrounds)
 
     def __len__(self) -> int:
@@ -84,7 +86,8 @@ class Mix(Dataset[Item]):
             mask = cv2.imread(str(s.masks[i]), cv2.IMREAD_GRAYSCALE)
             if other is not None and mask is not None and mask.shape == image.shape[:2]:
                 image = replace_background(rng, image, mask, other)
-        square = random_square(rng, s.joints[i], seen) if seen.any() else random_patch(rng, *size)
+        square = (random_square(rng, s.joints[i], seen, self.turned) if seen.any()
+                  else random_patch(rng, *size))  # fmt: skip
         xyz, known, present = move(s.joints[i], seen, present, s.depth[i], square)
         picture = recolour(rng, cut(image, square, side))
         depth_known = known & ~np.isnan(xyz[:, 2])

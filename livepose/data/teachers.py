@@ -18,7 +18,7 @@ from livepose.skeleton import INDEX, J
 
 # A teacher's joint is believed from this score on, and within this disagreement with its own
 # labelling of the mirror image; below the low score the joint is taken as hidden or outside.
-_SURE, _AGREES, _ABSENT = 0.3, 0.03, 0.15
+_SURE, AGREES, _ABSENT = 0.3, 0.03, 0.15
 # MediaPipe only has a visibility, and says 1 rather often.
 _VISIBLE = 0.7
 # Voices within this part of a torso say the same; the winner needs so many more than the next.
@@ -43,7 +43,7 @@ def read_labels(file: Path, *columns: str) -> dict[str, np.ndarray]:
 def seen_by_teacher(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(..., 4) rows of a teacher -> joints that it is sure of, and `Samples.present` by it."""
     score, disagreement = keypoints[..., 2], keypoints[..., 3]
-    known = (score > _SURE) & (disagreement < _AGREES)
+    known = (score > _SURE) & (disagreement < AGREES)
     present = np.select([known, score < _ABSENT], [1.0, 0.0], np.nan).astype("f4")
     return known, present
 

@@ -13,7 +13,8 @@ import torch
 
 Net = TypeVar("Net", bound=torch.nn.Module)
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
+              "int8": torch.int8}  # fmt: skip
 
 
 class DeviceError(Exception):
@@ -99,6 +100,11 @@ def cpu_has_bfloat16() -> bool:
 def cpu_has_matrix_units() -> bool:
     """Whether the CPU multiplies whole tiles of bfloat16 (AMX on x86)."""
     return _cpu_has(" amx_bf16")
+
+
+def cpu_has_int8() -> bool:
+    """Whether the CPU multiplies and adds up 8-bit integers in one go (VNNI on x86)."""
+    return any(_cpu_has(flag) for flag in (" avx512_vnni", " avx_vnni", " amx_int8"))
 
 
 @cache

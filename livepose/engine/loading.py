@@ -74,7 +74,7 @@ class Loader:
             return self._ready[key]
         net = self._network(choice)
         if beside and backends.exports_first(net, placement, choice.backend):
-            precision = backends.for_openvino(placement).precision_name
+            precision = backends.for_openvino(net, placement).precision_name
             prepare(choice.model, choice.size, precision)
         backend, note = backends.make(net, placement, choice.backend)
         nothing = np.zeros((720, 1280, 3), np.uint8)

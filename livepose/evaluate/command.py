@@ -20,7 +20,7 @@ from livepose.evaluate.calibration import judged, reliability
 from livepose.evaluate.coco import CocoError, oks_ap
 from livepose.evaluate.gallery import write_gallery
 from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
-from livepose.evaluate.protocol import forward_ms, picture_sizes, predict
+from livepose.evaluate.protocol import forward_ms, picture_sizes, placed, predict
 from livepose.models.margipose import Config
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, find, load_model, read_card, update_measured
@@ -44,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--flip", action="store_true", help="mean with the mirror image")
     parser.add_argument("--crops", type=int, default=1, help="mean of so many squares, 1 to 5")
+    parser.add_argument("--boxed", action="store_true", help="squares about the labelled people, "
+                        "not whole pictures")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
     parser.add_argument("--time", action="store_true", help="also time the forward pass")
@@ -67,7 +69,8 @@ def main(args: argparse.Namespace) -> int:
             about["model"] = args.predictions.stem
         else:
             net, own = _network(args)
-            points, confidence = predict(net, samples, args.size, flip=args.flip, crops=args.crops)
+            points, confidence = predict(net, samples, args.size, flip=args.flip,
+                                         crops=args.crops, boxed=args.boxed)  # fmt: skip
             about |= own
         figures = about | measure(samples, points)
         figures["reliability"] = reliability(*judged(samples, points, confidence))
@@ -98,10 +101,10 @@ def _network(args: argparse.Namespace) -> tuple[PoseNetwork, dict[str, Any]]:
     net, card = load_model(args.model)
     if isinstance(net.config, Config) and args.peak_radius is not None:
         net.config = replace(net.config, peak_radius=args.peak_radius)
-    return placement.place(net).eval(), {
+    return placed(net, placement), {
         "model": args.model, "size": args.size or card.config.input_size,
         "peak_radius": getattr(net.config, "peak_radius", None),
-        "flip": args.flip, "crops": args.crops,
+        "flip": args.flip, "crops": args.crops, "boxed": args.boxed,
         "precision": placement.precision_name, "device": placement.device_name,
     }  # fmt: skip
 
@@ -157,8 +160,12 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
     for option in ("limit", "size", "peak_radius"):
         if (value := getattr(args, option)) is not None:
             command += f" --{option.replace('_', '-')} {value}"
-    command += " --flip" * args.flip + f" --crops {args.crops}" * (args.crops > 1)
-    file, key = find(args.model), f"{args.dataset}_{args.split}"
+    command += (
+        " --boxed" * args.boxed
+        + " --flip" * args.flip
+        + f" --crops {args.crops}" * (args.crops > 1)
+    )
+    file, key = find(args.model), f"{args.dataset}_{args.split}" + "_boxed" * args.boxed
     if args.predictions:
         peer = args.predictions.stem
         row = {k: figures[k] for k in ("pck", "auc", "per_group")}
@@ -171,6 +178,12 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
     if figures["size"] != size:  # another size of the same network
         known = dict(read_card(file).measured.get(sizes, {}))
         update_measured(file, {sizes: known | {str(figures["size"]): figures["pck"]}})
+        return
+    if figures["precision"] == "int8":
+        row = {"pck": figures["pck"], "auc": figures["auc"], "ece": figures["reliability"]["ece"]}
+        row |= {name: figures[name]["mpjpe"] for name in ("3d",) if name in figures}
+        command += f" --precision int8 --model {file.stem}"
+        update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
     dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
     row = {k: v for k, v in figures.items() if k not in dropped}

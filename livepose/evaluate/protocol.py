@@ -12,36 +12,51 @@ import torch
 
 from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
-from livepose.data.samples import DataError, Samples
+from livepose.data.samples import DataError, Samples, boxes
+from livepose.engine.device import Placement
 from livepose.evaluate.metrics import Score, pck
 from livepose.models.networks import PoseNetwork
+from livepose.models.quantised import quantised
 from livepose.skeleton import FLIP, J
 
+_MARGIN = 1.25  # sides of the squares about labelled people, in sides of their boxes
 # Sides of the squares of the multi-crop option, in sides of the whole picture.
 _CROPS = (1.0, 1.12, 0.94, 1.25, 0.88)
+
+
+def placed(net: PoseNetwork, placement: Placement) -> PoseNetwork:
+    """The network, ready to be measured; int8 as what it rounds to, in float32."""
+    if placement.dtype == torch.int8:
+        net, placement = quantised(net, net.ranges), replace(placement, dtype=torch.float32)
+    return placement.place(net).eval()
 
 
 @torch.inference_mode()
 def predict(
     net: PoseNetwork, samples: Samples, size: int | None = None, batch: int = 20, *,
-    flip: bool = False, crops: int = 1,
+    flip: bool = False, crops: int = 1, boxed: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32.
 
     size: of the network's input in pixels, in place of the one that it was trained for.
     Options at test time, means weighted by confidence: flip, also the mirror image; crops (1 to
-    5), so many squares of different sizes about the middle of the picture.
+    5), so many squares of different sizes about the middle of the picture. boxed: squares about the
+    labelled people, as networks are measured that need a detector first (and as a network sees
+    people who are followed), in place of whole pictures.
     """
     if not 1 <= crops <= len(_CROPS):
         raise ValueError(f"crops must be 1 to {len(_CROPS)}, got {crops}")
     size = size or net.config.input_size
     points, confidences = [], []
     for start in range(0, len(samples), batch):
-        images = [_picture(path) for path in samples.images[start : start + batch]]
+        images = [picture(path) for path in samples.images[start : start + batch]]
         total = np.zeros((len(images), J, 3))
         weights = np.zeros((len(images), J, 1))
         for scale in _CROPS[:crops]:
             squares = [whole(image.shape[1], image.shape[0]) for image in images]
+            if boxed:
+                corners = boxes(samples)[start : start + batch]
+                squares = [_about(*each) for each in zip(corners, squares, strict=True)]
             squares = [replace(square, side=square.side * scale) for square in squares]
             for mirror in (False, True)[: 1 + flip]:
                 views = [replace(square, flip=mirror) for square in squares]
@@ -55,12 +70,22 @@ def predict(
     return np.concatenate(points).astype("f4"), np.concatenate(confidences).astype("f4")
 
 
+def _about(box: np.ndarray, picture: Square) -> Square:
+    """The square about the part of a box that is in the picture, with a margin."""
+    edge = np.array([picture.cx, picture.cy]) * 2
+    low, high = np.clip(box[:2], 0, edge), np.clip(box[:2] + box[2:], 0, edge)
+    side = _MARGIN * float((high - low).max())
+    middle = (low + high) / 2
+    return Square(float(middle[0]), float(middle[1]), side) if side > 0 else picture
+
+
 def picture_sizes(samples: Samples) -> np.ndarray:
     """(N, 2) width and height of the pictures."""
-    return np.array([_picture(path).shape[1::-1] for path in samples.images])
+    return np.array([picture(path).shape[1::-1] for path in samples.images])
 
 
-def _picture(path: Path) -> np.ndarray:
+def picture(path: Path) -> np.ndarray:
+    """(H, W, 3) BGR bytes; raises `DataError` where there is no readable picture."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"{path} is missing or not a readable picture")

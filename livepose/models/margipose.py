@@ -33,6 +33,7 @@ from livepose.models import movenet
 from livepose.models.context import HEADS, Context
 from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
 from livepose.models.outputs import OUTPUTS, FullyConnected, as_logits, drawn
+from livepose.models.quantised import Ranges
 
 DEPTH_FEATURES = 64
 
@@ -181,6 +182,7 @@ class MargiPose(nn.Module):
         # is the log-odds of the joint's presence.
         self.presence_gain = nn.Parameter(torch.full((skeleton.J,), 1.0))
         self.presence_bias = nn.Parameter(torch.zeros(skeleton.J))
+        self.ranges: Ranges = {}  # for int8, where they have been measured
 
     def forward(self, x: Tensor) -> Output:
         return self.decode(self.logits(x))

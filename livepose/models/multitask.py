@@ -27,6 +27,7 @@ from livepose import dsnt, skeleton
 from livepose.models import movenet
 from livepose.models.margipose import Logits, Output, check_size
 from livepose.models.movenet import Conv, Trunk
+from livepose.models.quantised import Ranges
 from livepose.skeleton import BONES, INDEX
 
 PARTS = BONES
@@ -81,6 +82,7 @@ class MultiTask(nn.Module):
         self.detect = Conv(n, skeleton.J + len(PARTS), 1)
         self.presence_gain = nn.Parameter(torch.ones(skeleton.J))
         self.presence_bias = nn.Parameter(torch.zeros(skeleton.J))
+        self.ranges: Ranges = {}  # as of `livepose.models.margipose.MargiPose`
 
     def forward(self, x: Tensor) -> Output:
         return self.decode(self.logits(x))

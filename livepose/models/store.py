@@ -21,6 +21,7 @@ from torch import nn
 from livepose import skeleton
 from livepose.models.detector import PersonNet
 from livepose.models.networks import NetworkConfig, PoseNetwork, build, config_of, settings_of
+from livepose.models.quantised import Ranges
 from livepose.resources import WEIGHTS
 
 SCHEMA = "livepose-card/1"
@@ -36,13 +37,17 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model is: network settings, training (data, licences, command, seed), figures."""
+    """What a model is: network settings, training (data, licences, command, seed), figures.
+
+    ranges: what int8 arithmetic needs (`livepose.models.quantised`), empty if it was not measured.
+    """
 
     name: str
     config: NetworkConfig
     training: Mapping[str, Any]
     measured: Mapping[str, Any]
     sha256: str
+    ranges: Ranges
 
 
 def available(folder: Path = WEIGHTS, everywhere: bool = False) -> list[str]:
@@ -89,7 +94,13 @@ def read_card(file: Path) -> Card:
         raise WeightsError(
             f"{path} describes a network that livepose cannot build: {error}"
         ) from error
-    return Card(data["name"], config, data["training"], data["measured"], data["sha256"])
+    try:
+        ranges = {str(k): (float(low), float(high)) for k, (low, high) in data["ranges"].items()}
+    except KeyError:
+        ranges = {}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path} has broken ranges ({error}); get it again") from error
+    return Card(data["name"], config, data["training"], data["measured"], data["sha256"], ranges)
 
 
 def _card(file: Path) -> dict[str, Any]:
@@ -120,6 +131,7 @@ def load_model(model: str, folder: Path = WEIGHTS) -> tuple[PoseNetwork, Card]:
     card = read_card(file)
     net = build(card.config)
     _fill(net, file, card.sha256)
+    net.ranges = card.ranges
     return net, card
 
 
@@ -162,8 +174,10 @@ def save_model(
     file: Path, net: PoseNetwork, training: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> Card:
     """Writes ``file`` (float16 safetensors) and its card beside it."""
-    network = settings_of(net.config)
-    _save(file, net, {"network": network, "joints": list(skeleton.JOINTS)}, training, measured)
+    what = {"network": settings_of(net.config), "joints": list(skeleton.JOINTS)}
+    if net.ranges:
+        what["ranges"] = {name: list(ends) for name, ends in net.ranges.items()}
+    _save(file, net, what, training, measured)
     return read_card(file)
 
 

@@ -53,6 +53,7 @@ class TrainConfig:
     start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
     sizes: tuple[int, ...] = ()  # of the squares, one for each batch: what is named twice comes
     # twice as often; () for the network's own input_size
+    turned: float = 0.1  # share of the people who are turned any way up
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4

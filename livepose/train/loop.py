@@ -187,7 +187,7 @@ class Run:
             distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
             self._forward = DistributedDataParallel(self.net)
         mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch, backgrounds,
-                  c.sizes, c.batch)  # fmt: skip
+                  c.sizes, c.batch, c.turned)  # fmt: skip
         mine = range(self.step * c.batch + self.rank, len(mix), self.world)
         ahead = 4 if c.workers else None
         loader = DataLoader(Subset(mix, mine), c.batch // self.world, num_workers=c.workers,

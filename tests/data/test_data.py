@@ -448,3 +448,12 @@ def test_data_frames_writes_every_nth(tmp_path: Path, capsys) -> None:  # type: 
     assert cv2.imread(str(folder / "video_0/000005.jpg")).mean() == pytest.approx(100, abs=4)
     assert "video_1.avi: not a readable video" in capsys.readouterr().err
     assert cli.main(["data", "frames", str(tmp_path / "no")]) == 2
+
+
+def test_any_share_of_people_is_turned_any_way_up() -> None:
+    joints = np.random.default_rng(0).uniform(20, 80, (J, 2))
+    for turned in (0.0, 1.0):
+        rng = np.random.default_rng(1)
+        angles = [random_square(rng, joints, np.ones(J, bool), turned).angle for _ in range(300)]
+        far = np.mean(np.abs(angles) > np.pi / 2)
+        assert (far == 0) if turned == 0 else (0.4 < far < 0.6)

@@ -10,10 +10,12 @@ import torch
 
 from livepose import cli
 from livepose.cv import cv2
+from livepose.data.label import _labeller, tilts_of
 from livepose.data.readers import read
+from livepose.data.samples import Samples
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model
-from livepose.skeleton import COCO_17, INDEX, mirrored
+from livepose.skeleton import COCO_17, INDEX, J, mirrored
 from tests.data.test_data import write_image
 
 FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
@@ -72,6 +74,37 @@ def test_movenet_labels_people(shared: Path, tmp_path: Path) -> None:
     error = np.linalg.norm(labels["keypoints"][:, 5:, :2] - truth[:, INDEX["left_shoulder"] : 17],
                            axis=-1)  # fmt: skip
     assert np.median(error) < 10  # pixels, of people about 130 tall
+
+
+def test_tilted_people_are_looked_at_upright_as_well() -> None:
+    """A head to the right: the teacher, who knows standing people only, is shown them upright."""
+    joints, known = np.zeros((3, J, 2), "f4"), np.ones((3, J), bool)
+    joints[0, INDEX["neck"]] = 80, 50
+    joints[1, INDEX["neck"]] = 55, 20  # nearly upright
+    joints[:, INDEX["pelvis"]] = 50, 50
+    joints[2] = joints[0]
+    known[2, INDEX["pelvis"]] = False
+    files = tuple(Path(f"{name}.jpg") for name in "abc")
+    samples = Samples("x", files, joints, known, known.astype("f4"), np.zeros((3, J), "f4"))
+    tilts = tilts_of(samples)
+    assert tilts == {"a.jpg": pytest.approx(np.pi / 2)}
+
+    def points(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        upright = crop[:32].mean() > crop[32:].mean()  # the bright head is at the top
+        xy = np.zeros((17, 2), "f4")
+        xy[:, 1] = -0.5
+        return xy, np.full(17, 0.9 if upright else 0.4, "f4")
+
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[40:60, 70:90] = 255
+    teacher = _labeller(points, 64, plain=False)
+    upright = teacher(image, tilts["a.jpg"])["keypoints"]
+    assert np.allclose(upright[:, :2], [49.5 + 25, 49.5], atol=0.5)
+    assert np.allclose(upright[:, 2], 0.9)
+    assert np.allclose(teacher(image, 0)["keypoints"][:, :3], [49.5, 24.5, 0.4], atol=0.5)
+    # Told wrongly, it stays with what it is surer of.
+    image = np.rot90(image).copy()
+    assert np.allclose(teacher(image, np.pi / 2)["keypoints"][:, 2], 0.9)
 
 
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -260,6 +260,8 @@ def test_test_time_options(people: Samples) -> None:
     back = mirrored[:, list(skeleton.FLIP)]
     back[..., 0] = 89 - back[..., 0]
     assert np.allclose(back, both, atol=0.05)
+    boxed, _ = predict(net, people, boxed=True)
+    assert np.abs(boxed - mirrored).max() > 0.1
     crops, _ = predict(net, people, crops=3)
     assert np.abs(crops - mirrored).max() > 0.1
     with pytest.raises(ValueError, match="1 to 5"):

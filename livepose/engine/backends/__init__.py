@@ -13,7 +13,7 @@ import torch
 from livepose.engine.backends.base import Backend, BackendError, Raw
 from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
-from livepose.engine.device import Placement, cpu_has_matrix_units
+from livepose.engine.device import Placement, choose, cpu_has_int8, cpu_has_matrix_units
 from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import PoseNetwork
 
@@ -35,13 +35,26 @@ def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
     return net
 
 
-def for_openvino(placement: Placement) -> Placement:
-    """In the precision that suits OpenVINO, unless one was asked for.
+def for_openvino(net: PoseNetwork, placement: Placement) -> Placement:
+    """In the precision that suits OpenVINO and the network, unless one was asked for.
 
-    Without matrix units its bfloat16 is slower than its float32 (unlike torch's).
+    int8 is the fastest where the CPU has instructions for it. Without matrix units its bfloat16 is
+    slower than its float32 (unlike torch's).
     """
-    dtype = torch.bfloat16 if cpu_has_matrix_units() else torch.float32
-    return placement if placement.asked else replace(placement, dtype=dtype)
+    if placement.asked:
+        return placement
+    if net.ranges and cpu_has_int8():
+        return replace(placement, dtype=torch.int8)
+    return replace(placement, dtype=torch.bfloat16 if cpu_has_matrix_units() else torch.float32)
+
+
+def _without_int8(net: PoseNetwork, placement: Placement, name: str) -> tuple[Placement, str]:
+    """Another precision, and why, where int8 was asked for and cannot be."""
+    if placement.dtype != torch.int8 or (name == "openvino" and net.ranges):
+        return placement, ""
+    why = f"{name} has none" if net.ranges else "`livepose quantise` prepares a network for it"
+    other = choose(str(placement.device))
+    return other, f"int8 cannot be used ({why}); {other.precision_name} takes over"
 
 
 def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
@@ -52,7 +65,7 @@ def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
         from livepose.engine.backends.openvino_backend import is_kept
     except ImportError:
         return False
-    return not is_kept(net, for_openvino(placement).dtype)
+    return not is_kept(net, for_openvino(net, placement).dtype)
 
 
 def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
@@ -66,23 +79,24 @@ def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Ba
     on_cpu = placement.device.type == "cpu"
     if name == "auto":
         name = "openvino" if on_cpu else "cuda-graph"
+    placement, note = _without_int8(net, placement, name)
     try:
         if name == "torch":
-            return TorchBackend(net, placement), ""
+            return TorchBackend(net, placement), note
         if on_cpu == (name == "cuda-graph"):
             raise BackendError(f"it does not run on {placement.device.type}")
         if name == "openvino":
             from livepose.engine.backends.openvino_backend import OpenVINOBackend
 
-            return OpenVINOBackend(net, for_openvino(placement)), ""
+            return OpenVINOBackend(net, for_openvino(net, placement)), note
         if name == "onnxruntime":
             from livepose.engine.backends.onnx_backend import OnnxBackend
 
-            return OnnxBackend(net, placement), ""
-        return CudaBackend(net, placement), ""
+            return OnnxBackend(net, placement), note
+        return CudaBackend(net, placement), note
     except Exception as error:  # not installed, or does not know this machine or network
         if name == "torch":
             raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         note = f"{name} cannot be used ({text}); torch runs the network"
-        return TorchBackend(net, placement), note
+        return TorchBackend(net, _without_int8(net, placement, "torch")[0]), note

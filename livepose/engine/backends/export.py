@@ -11,16 +11,19 @@ from torch.export import ExportedProgram, export
 
 from livepose.models.margipose import Logits
 from livepose.models.networks import PoseNetwork
+from livepose.models.quantised import quantised
 
 
 class _Part(nn.Module):
     """Holds a copy of the network whose first layer takes BGR: no picture has to be turned."""
 
-    def __init__(self, net: PoseNetwork) -> None:
+    def __init__(self, net: PoseNetwork, int8: bool = False) -> None:
         super().__init__()
         self.net = copy.deepcopy(net).float().cpu().eval()
         stem = self.net.trunk.stem.weight
         stem.data = stem.data.flip(1)
+        if int8:
+            self.net = quantised(self.net, net.ranges)
 
     @staticmethod
     def scaled(crop: Tensor) -> Tensor:
@@ -47,15 +50,15 @@ class Decoding(_Part):
 
 
 class Whole(_Part):
-    """Both in one, for float32."""
+    """Both in one, for float32 and int8: there only the convolutions are rounded."""
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         out = self.net(self.scaled(crop))
         return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
 
 
-def exported(net: PoseNetwork, in_parts: bool = False) -> list[ExportedProgram]:
-    """`Whole`, or `Convolutions` and `Decoding`.
+def exported(net: PoseNetwork, in_parts: bool = False, int8: bool = False) -> list[ExportedProgram]:
+    """`Whole` (with int8: its convolutions rounded), or `Convolutions` and `Decoding`.
 
     For one square: runtimes are faster with shapes that they know, and as fast with several squares
     one after the other as with all at once.
@@ -65,6 +68,6 @@ def exported(net: PoseNetwork, in_parts: bool = False) -> list[ExportedProgram]:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # within torch.export
         if not in_parts:
-            return [export(Whole(net), (crop,))]
+            return [export(Whole(net, int8), (crop,))]
         first = Convolutions(net)
         return [export(first, (crop,)), export(Decoding(net), first(crop))]

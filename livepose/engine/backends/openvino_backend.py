@@ -20,20 +20,23 @@ from livepose.engine.device import Placement
 from livepose.models.networks import PoseNetwork
 from livepose.resources import cache_folder
 
-_FORMAT = 2  # of what is kept
+_FORMAT = 3  # of what is kept
 _KEPT = 40  # networks in the cache
-_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+# Of what is not in the graph's own integers.
+_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
+               torch.int8: "f32"}  # fmt: skip
+_HALVES = (torch.bfloat16, torch.float16)
 
 
 class OpenVINOBackend(OneByOne):
-    """float32 in one graph; half precision for the convolutions only, see `exported`."""
+    """float32 or int8 in one graph; half precision for the convolutions only, see `exported`."""
 
     name = "openvino"
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
         self.size, self.precision = net.config.input_size, placement.precision_name
-        core, half = ov.Core(), placement.dtype != torch.float32
-        models = _models(core, net, half)
+        core = ov.Core()
+        models = _models(core, net, placement.dtype)
         hints = [_PRECISIONS[placement.dtype], "f32"][: len(models)]
         self._requests = [_compiled(core, m, h) for m, h in zip(models, hints, strict=True)]
 
@@ -56,23 +59,26 @@ def _compiled(core: ov.Core, model: ov.Model, precision: str) -> Any:
 
 def is_kept(net: PoseNetwork, dtype: torch.dtype) -> bool:
     """Whether the network has been exported before."""
-    return _files(net, dtype != torch.float32)[0].exists()
+    return _files(net, dtype)[0].exists()
 
 
-def _files(net: PoseNetwork, in_parts: bool) -> list[Path]:
-    folder = cache_folder("openvino", _key(net) + "-parts" * in_parts)
+def _files(net: PoseNetwork, dtype: torch.dtype) -> list[Path]:
+    in_parts = dtype in _HALVES
+    kind = "-parts" if in_parts else "-int8" if dtype == torch.int8 else ""
+    folder = cache_folder("openvino", _key(net) + kind)
     return [folder / f"{part}.xml" for part in range(1 + in_parts)]
 
 
-def _models(core: ov.Core, net: PoseNetwork, in_parts: bool) -> list[ov.Model]:
+def _models(core: ov.Core, net: PoseNetwork, dtype: torch.dtype) -> list[ov.Model]:
     """The network's graphs; exporting takes seconds, so what it gives is kept on disk."""
-    files = _files(net, in_parts)
+    files = _files(net, dtype)
     folder = files[0].parent
     try:
         return [core.read_model(file) for file in files]
     except RuntimeError:  # not there yet, or broken
         pass
-    models = [ov.convert_model(part) for part in exported(net, in_parts)]
+    parts = exported(net, in_parts=dtype in _HALVES, int8=dtype == torch.int8)
+    models = [ov.convert_model(part) for part in parts]
     # Elsewhere first: another livepose may be reading.
     with suppress(OSError, RuntimeError), tempfile.TemporaryDirectory() as fresh:
         for file, model in zip(files, models, strict=True):
@@ -88,9 +94,9 @@ def _key(net: PoseNetwork) -> str:
     """Another network, another version of anything that made the files: another key."""
     versions = f"{_FORMAT} {__version__} {torch.__version__} {ov.__version__}"
     digest = hashlib.sha256(versions.encode())
-    digest.update(repr(net.config).encode())
+    digest.update(repr((net.config, sorted(net.ranges.items()))).encode())
     for tensor in net.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.float().numpy().tobytes())
     return digest.hexdigest()[:24]
 
 

@@ -1,0 +1,61 @@
+"""``livepose quantise``: measures what a network needs to run in int8, and what that costs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from livepose.crop import cut, to_input, whole
+from livepose.data.readers import read
+from livepose.data.samples import DataError, Samples
+from livepose.evaluate.protocol import evaluate, picture
+from livepose.models.quantised import observe, quantised
+from livepose.models.store import WeightsError, find, load_model, save_model
+
+_BATCH = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="name or .safetensors file; its card gets the ranges")
+    parser.add_argument("--lsp", type=Path, required=True, help="Leeds Sports Pose: train and val")
+    parser.add_argument("--pictures", type=int, default=200, help="so many of the train split")
+    parser.add_argument(
+        "--most", type=float, default=0.3, metavar="POINTS",
+        help="of PCK on the val split that may be lost, else nothing is kept",
+    )  # fmt: skip
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        net, card = load_model(args.model)
+        train, val = read("lsp", args.lsp, "train"), read("lsp", args.lsp, "val")
+        spread = np.linspace(0, len(train) - 1, min(args.pictures, len(train))).astype(int)
+        net.ranges = observe(net, batches(train.take(spread), net.config.input_size))
+        before, after = (evaluate(n, val).pck for n in (net, quantised(net, net.ranges)))
+    except (DataError, WeightsError) as error:
+        print(f"livepose quantise: {error}", file=sys.stderr)
+        return 2
+    lost = 100 * (before - after)
+    print(f"{card.name}: PCK@0.2 of the val split {100 * before:.2f} % in float32, "
+          f"{100 * after:.2f} % in int8")  # fmt: skip
+    if lost > args.most:
+        print(f"livepose quantise: {lost:.2f} points are lost, more than {args.most:g}; "
+              "the card is as it was", file=sys.stderr)  # fmt: skip
+        return 1
+    command = f"livepose quantise {card.name} --lsp DIR --pictures {len(spread)}"
+    training = {**card.training, "int8": {"command": command, "lost_points": round(lost, 3)}}
+    save_model(find(args.model), net, training, card.measured)
+    return 0
+
+
+def batches(samples: Samples, size: int) -> Iterator[Tensor]:
+    """The whole pictures as the network gets them."""
+    for start in range(0, len(samples), _BATCH):
+        images = [picture(file) for file in samples.images[start : start + _BATCH]]
+        squares = [whole(image.shape[1], image.shape[0]) for image in images]
+        yield to_input([cut(*each, size) for each in zip(images, squares, strict=True)])

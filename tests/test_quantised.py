@@ -1,0 +1,159 @@
+"""int8: what is rounded, how far that is from float32, and that it runs in integers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livepose import cli
+from livepose.crop import Square
+from livepose.engine import backends
+from livepose.engine.device import Placement
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.movenet import Conv
+from livepose.models.multitask import MultiTask, MultiTaskConfig
+from livepose.models.networks import PoseNetwork
+from livepose.models.quantised import layers, observe, quantised
+from livepose.models.store import WeightsError, load_model, save_model
+
+INT8 = Placement(torch.device("cpu"), torch.int8, asked=True)
+PICTURES = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def made(kind: str) -> PoseNetwork:
+    torch.manual_seed(0)
+    net: PoseNetwork
+    # The mean of whole maps: an untrained map has no peak worth following.
+    if kind == "multitask":
+        net = MultiTask(MultiTaskConfig(input_size=64))
+    elif kind == "context":
+        net = MargiPose(Config("lightning", 64, 24, 0, context_layers=1, context_width=16))
+    else:
+        net = MargiPose(Config("small", 64, 24, 0, heatmap_stride=8))
+    net = net.eval().requires_grad_(False)
+    net.ranges = observe(net, [PICTURES])
+    return net
+
+
+@pytest.mark.parametrize("kind", ["plain", "context", "multitask"])
+def test_rounding_changes_little_and_not_the_network_itself(kind: str) -> None:
+    net = made(kind)
+    before = net(PICTURES)
+    rounded = quantised(net, net.ranges)(PICTURES)
+    after = net(PICTURES)
+    assert torch.equal(before.raw, after.raw)
+    assert not torch.equal(before.raw, rounded.raw)
+    spread = before.raw.std()
+    assert (before.raw - rounded.raw).abs().mean() < 0.1 * spread
+
+
+def test_every_convolution_multiplies_integers() -> None:
+    net = made("plain")
+    rounded = quantised(net, net.ranges)
+    convolutions = [m for m in rounded.modules() if isinstance(m, Conv)]
+    seen: list[int] = []
+
+    def see(layer: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, Conv)
+        seen.append(len(inputs[0].unique()))
+        steps = layer.weight / (layer.weight.abs().amax((1, 2, 3), keepdim=True) / 127)
+        assert (steps - steps.round()).abs().max() < 1e-3
+
+    for layer in convolutions:
+        layer.register_forward_pre_hook(see)
+    rounded(PICTURES)
+    assert len(seen) == len(convolutions)
+    assert max(seen) <= 256
+
+
+def test_ranges_hold_zero_and_nearly_all_that_was_seen() -> None:
+    net = made("plain")
+    assert set(net.ranges) == set(layers(net))
+    assert all(low <= 0 < high for low, high in net.ranges.values())
+    low, high = net.ranges["trunk.stem"]  # the picture
+    assert -1 <= low < -0.99
+    assert 0.99 < high <= 1
+    assert not any(m._forward_pre_hooks for m in net.modules())
+
+
+def test_ranges_of_another_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="another network"):
+        quantised(made("plain"), made("multitask").ranges)
+
+
+@pytest.mark.parametrize("kind", ["plain", "context"])
+def test_openvino_multiplies_integers_as_torch_rounds(kind: str) -> None:
+    openvino = pytest.importorskip("openvino")
+    net = made(kind)
+    image = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
+    squares = [Square(60 + 30 * k, 50, 64 + 30 * k) for k in range(3)]
+    backend, note = backends.make(net, INT8, "openvino")
+    assert (backend.name, backend.precision, note) == ("openvino", "int8", "")
+    asked = Placement(torch.device("cpu"), torch.float32, asked=True)
+    emulated, _ = backends.make(quantised(net, net.ranges), asked, "torch")
+    got, wanted = backend(image, squares), emulated(image, squares)
+    # A number at the edge of a step may fall on either side of it.
+    assert np.abs(got.xyz - wanted.xyz).mean() < 0.02
+    assert np.abs(got.confidence - wanted.confidence).mean() < 0.01
+    assert openvino
+
+
+def test_int8_is_the_default_where_cpu_and_network_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, placement = made("plain"), Placement(torch.device("cpu"), torch.bfloat16)
+    for able, wanted in ((True, torch.int8), (False, torch.float32)):
+        monkeypatch.setattr(backends, "cpu_has_int8", lambda able=able: able)
+        monkeypatch.setattr(backends, "cpu_has_matrix_units", lambda: False)
+        assert backends.for_openvino(net, placement).dtype == wanted
+        assert backends.for_openvino(net, INT8).dtype == torch.int8
+    net.ranges = {}
+    monkeypatch.setattr(backends, "cpu_has_int8", lambda: True)
+    assert backends.for_openvino(net, placement).dtype == torch.float32
+
+
+def test_int8_that_cannot_be_is_named() -> None:
+    net = made("plain")
+    backend, note = backends.make(net, INT8, "torch")
+    assert backend.precision in ("float32", "bfloat16")
+    assert "int8 cannot be used (torch has none)" in note
+    net = made("plain")
+    net.ranges = {}
+    backend, note = backends.make(net, INT8, "openvino")
+    assert "livepose quantise" in note
+    assert backend.precision != "int8"
+
+
+def test_ranges_travel_with_the_weights(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.safetensors"
+    net = made("plain")
+    save_model(file, net, {}, {})
+    again, _ = load_model(str(file))
+    assert again.ranges == net.ranges
+    card = json.loads(file.with_suffix(".json").read_text())
+    card["ranges"] = {"trunk.stem": 3}
+    file.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="broken ranges"):
+        load_model(str(file))
+
+
+def test_quantise_command(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    file = tmp_path / "tiny.safetensors"
+    save_model(file, MargiPose(Config("small", 64, heatmap_stride=8)), {"seed": 1}, {})
+    lsp = str(shared / "data/lsp_dataset")
+    arguments = ["quantise", str(file), "--lsp", lsp, "--pictures", "16"]
+    assert cli.main([*arguments, "--most", "-100"]) == 1
+    assert "the card is as it was" in capsys.readouterr().err
+    assert not load_model(str(file))[0].ranges
+    assert cli.main([*arguments, "--most", "100"]) == 0
+    net, card = load_model(str(file))
+    assert set(net.ranges) == set(layers(net))
+    assert card.training["int8"]["command"].endswith("--pictures 16")
+    assert cli.main(["eval", "--dataset", "lsp", "--root", lsp, "--split", "val", "--model",
+                     str(file), "--precision", "int8", "--limit", "10", "--card"]) == 0  # fmt: skip
+    assert 0 <= load_model(str(file))[1].measured["lsp_val_int8"]["pck"] <= 1
+    assert cli.main([*arguments[:2], "--lsp", str(tmp_path)]) == 2

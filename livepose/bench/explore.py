@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
 import json
 import platform
 import subprocess
@@ -64,9 +65,7 @@ def available_backends(device: str = "cpu") -> list[tuple[str, str]]:
     halves = ["bfloat16"] if cpu_has_bfloat16() else []
     pairs = [("torch", p) for p in (*halves, "float32")]
     for name in ("onnxruntime", "openvino"):
-        try:
-            __import__(name)
-        except ImportError:
+        if importlib.util.find_spec(name) is None:
             continue
         precisions = ("float32",) if name == "onnxruntime" else ("int8", *halves, "float32")
         pairs = [(name, p) for p in precisions] + pairs

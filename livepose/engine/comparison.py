@@ -11,6 +11,8 @@ from livepose.engine.region import SURE
 from livepose.frames import Pose, Result
 from livepose.skeleton import INDEX, J
 
+_MEMORY = 0.9  # of the running means
+_STAGES = ("detect", "preprocess", "upload", "forward", "decode", "download", "track")
 _A, _B = INDEX["left_shoulder"], INDEX["right_hip"]
 
 
@@ -39,6 +41,31 @@ def matched(a: Result, b: Result) -> list[tuple[Pose, Pose]]:
     rows, columns = linear_sum_assignment(apart)
     return [(a.poses[r], b.poses[c]) for r, c in zip(rows, columns, strict=True)
             if apart[r, c] < 1.0]  # fmt: skip
+
+
+class Running:
+    """How far apart two networks have been lately, joint by joint.
+
+    torsos: (J,) running means in torsos, NaN where they have not both been sure of a joint yet.
+    """
+
+    def __init__(self) -> None:
+        self.torsos = np.full(J, np.nan)
+
+    def add(self, of: Difference) -> None:
+        moved = _MEMORY * self.torsos + (1 - _MEMORY) * of.torsos
+        fresh = np.where(np.isnan(self.torsos), of.torsos, moved)
+        self.torsos = np.where(np.isnan(of.torsos), self.torsos, fresh)
+
+    def __str__(self) -> str:
+        known = self.torsos[~np.isnan(self.torsos)]
+        return f"{100 * known.mean():.1f} % of a torso apart" if known.size else "nobody to compare"
+
+
+def network_ms(result: Result) -> float:
+    """What the network took for this picture, from the cut-out squares to the people."""
+    spent = result.frame.timeline.ms()
+    return sum(spent.get(stage, 0.0) for stage in _STAGES)
 
 
 def difference(a: Result, b: Result) -> Difference:

@@ -25,20 +25,26 @@ class DeviceError(Exception):
 class Placement:
     """device and dtype of the network; note says why it is not the fastest that was hoped for.
 
-    asked: the dtype is one that was asked for, not what suits torch on this device.
+    asked: the dtype is one that was asked for, not what suits torch on this device. threads: that
+    the network uses on the CPU, 0 for as many as torch does.
     """
 
     device: torch.device
     dtype: torch.dtype
     note: str = ""
     asked: bool = False
+    threads: int = 0
 
     @property
     def device_name(self) -> str:
         """For people: ``"CPU (2 threads)"``, ``"CUDA NVIDIA H100"``."""
         if self.device.type == "cuda":
             return f"CUDA {torch.cuda.get_device_name(self.device)}"
-        return f"CPU ({torch.get_num_threads()} threads)"
+        return f"CPU ({self.cpu_threads} threads)"
+
+    @property
+    def cpu_threads(self) -> int:
+        return self.threads or torch.get_num_threads()
 
     @property
     def precision_name(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from livepose.crop import Square
 from livepose.engine import backends
@@ -25,13 +26,14 @@ _WARM_UP = 3
 class Choice:
     """model: name or file. backend: of `livepose.engine.backends.BACKENDS`. precision: a key of
     `PRECISIONS`, "" for what suits the device. size: of the squares in pixels, None for the
-    model's own.
+    model's own. threads: on the CPU, 0 for as many as torch was told to use.
     """
 
     model: str
     backend: str = "auto"
     precision: str = ""
     size: int | None = None
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Loader:
 
     def __init__(self, load: LoadModel) -> None:
         self._load = load
+        # Torch's number is for the whole process, and a network with its own changes it.
+        self._threads = torch.get_num_threads()
         self._ready: OrderedDict[tuple[Choice, str], Ready] = OrderedDict()
         self._read: tuple[str, int | None, PoseNetwork] | None = None  # by `at_once`, not used yet
 
@@ -59,7 +63,7 @@ class Loader:
         """What to run until `choice` is ready: itself, or torch where that will take seconds."""
         net = backends.at_size(self._load(choice.model), choice.size)
         self._read = (choice.model, choice.size, net)
-        slow = backends.exports_first(net, _for(choice, placement), choice.backend)
+        slow = backends.exports_first(net, self._place(choice, placement), choice.backend)
         return replace(choice, backend="torch") if slow else choice
 
     def __call__(self, choice: Choice, placement: Placement, beside: bool = False) -> Ready:
@@ -67,7 +71,7 @@ class Loader:
 
         beside: a network runs meanwhile, and shall not be held up.
         """
-        placement = _for(choice, placement)
+        placement = self._place(choice, placement)
         key = (choice, f"{placement.device} {placement.dtype}")
         if key in self._ready:
             self._ready.move_to_end(key)
@@ -95,12 +99,12 @@ class Loader:
             return read[2]
         return backends.at_size(self._load(choice.model), choice.size)
 
+    def _place(self, choice: Choice, placement: Placement) -> Placement:
+        placement = replace(placement, threads=choice.threads or self._threads)
+        if not choice.precision:
+            return placement
+        return replace(placement, dtype=PRECISIONS[choice.precision], asked=True)
+
     def forget(self) -> None:
         """Nothing that was ready can be used any more: the device has failed."""
         self._ready.clear()
-
-
-def _for(choice: Choice, placement: Placement) -> Placement:
-    if not choice.precision:
-        return placement
-    return replace(placement, dtype=PRECISIONS[choice.precision], asked=True)

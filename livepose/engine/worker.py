@@ -98,7 +98,9 @@ class InferenceThread:
     @property
     def threads(self) -> int:
         """That the network uses on the CPU, 0 on a GPU."""
-        return torch.get_num_threads() if self.placement.device.type == "cpu" else 0
+        if self.placement.device.type != "cpu":
+            return 0
+        return self.choice.threads or torch.get_num_threads()
 
     @property
     def busy(self) -> bool:

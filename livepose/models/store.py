@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ def available(folder: Path = WEIGHTS, everywhere: bool = False) -> list[str]:
         files += [f for study in STUDIES for f in sorted((folder / study).glob("*.safetensors"))]
     return [f.stem for f in sorted(files, key=lambda f: (f.parent != folder, f.stem))
             if f.with_suffix(".json").exists()]  # fmt: skip
+
+
+def best(folder: Path = WEIGHTS) -> str:
+    """The model in a folder with the highest PCK on LSP's test half by its card; "" for none."""
+    scores: dict[str, float] = {}
+    for name in available(folder):
+        with suppress(WeightsError):
+            measured = read_card(find(name, folder)).measured
+            scores[name] = measured.get("lsp_test_pck") or 0.0
+    return max(scores, key=lambda name: scores[name], default="")
 
 
 def find(model: str, folder: Path = WEIGHTS) -> Path:

@@ -10,10 +10,9 @@ from PyQt5.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from livepose.engine.comparison import difference
+from livepose.engine.comparison import Running, difference, network_ms
 from livepose.engine.loading import Choice
 from livepose.frames import Result
-from livepose.skeleton import JOINTS
 from livepose.ui import painting
 from livepose.ui.painting import joint_title
 from livepose.ui.pickers import Picker
@@ -21,7 +20,6 @@ from livepose.ui.theme import DARK, Theme, font
 
 _GRIP = 12.0  # pixels beside the wipe's line that still take hold of it
 _WORST = 4  # joints that are named
-_MEMORY = 0.9  # of the running means
 
 
 class WipeView(QWidget):
@@ -151,7 +149,7 @@ class Comparison(QWidget):
         for label in (self.numbers, self.joints):
             label.setFont(font(9))
             label.setWordWrap(True)
-        self._means = np.full(len(JOINTS), np.nan)
+        self._apart = Running()
         row = QHBoxLayout()
         row.addWidget(QLabel("compare with"))
         row.addWidget(self.other, 1)
@@ -169,7 +167,7 @@ class Comparison(QWidget):
 
     def open(self) -> None:
         """The page is looked at: the rival is wanted."""
-        self._means[:] = np.nan
+        self._apart = Running()
         self.numbers.setText("B is loading…")
         self.joints.setText("")
         if self.other.currentText():
@@ -191,22 +189,14 @@ class Comparison(QWidget):
         if other is None:
             return
         of = difference(result, other)
-        fresh = np.isnan(self._means)
-        moved = _MEMORY * self._means + (1 - _MEMORY) * of.torsos
-        self._means = np.where(np.isnan(of.torsos), self._means, np.where(fresh, of.torsos, moved))
-        spent = result.frame.timeline.ms()
-        a = sum(spent.get(s, 0.0) for s in ("detect", "preprocess", "upload", "forward", "decode",
-                                            "download", "track"))  # fmt: skip
-        b = spent.get("compare", 0.0)
-        known = self._means[~np.isnan(self._means)]
-        apart = (
-            f"{100 * known.mean():.1f} % of a torso apart" if known.size else "nobody to compare"
-        )
+        self._apart.add(of)
+        a, b = network_ms(result), result.frame.timeline.ms().get("compare", 0.0)
         self.numbers.setText(
             f"A {Path(result.model).stem}: {a:.1f} ms    B {Path(other.model).stem}: {b:.1f} ms"
-            f"    frame {result.frame.id}: {apart}"
+            f"    frame {result.frame.id}: {self._apart}"
         )
-        order = np.argsort(-np.nan_to_num(self._means))
-        worst = [int(j) for j in order if not np.isnan(self._means[j])][:_WORST]
-        named = [f"{joint_title(j)} {100 * self._means[j]:.0f} %" for j in worst]
+        means = self._apart.torsos
+        order = np.argsort(-np.nan_to_num(means))
+        worst = [int(j) for j in order if not np.isnan(means[j])][:_WORST]
+        named = [f"{joint_title(j)} {100 * means[j]:.0f} %" for j in worst]
         self.joints.setText("   ".join(named))

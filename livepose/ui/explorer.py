@@ -67,7 +67,7 @@ class Explorer(QWidget):
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
-        self._device = "cuda" if device.startswith("cuda") else "cpu"
+        self._device = device
         self._start = start
         self._measurer: Measurer | None = None
         self._theme = DARK

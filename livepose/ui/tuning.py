@@ -1,4 +1,4 @@
-"""The panel of live knobs: people, smoothing, camera. What they cost in lag is said beside them."""
+"""The panel of live knobs: network, people, smoothing, camera, with what they cost beside them."""
 
 from __future__ import annotations
 
@@ -107,11 +107,13 @@ def put(settings: EngineSettings, key: str, value: Any) -> EngineSettings:
 
 
 class TuningPanel(QFrame):
-    """changed: the settings that the user wants from now on."""
+    """changed: the settings that the user wants from now on. network: the network's knobs."""
 
     changed = pyqtSignal(object)
 
-    def __init__(self, settings: EngineSettings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: EngineSettings, network: QWidget, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent, objectName="side")
         self.settings = settings
         self.sliders: dict[str, QSlider] = {}
@@ -121,6 +123,9 @@ class TuningPanel(QFrame):
         column = QVBoxLayout(body)
         column.setContentsMargins(16, 12, 16, 12)
         column.setSpacing(4)
+        column.addWidget(_heading("Network"))
+        column.addWidget(network)
+        column.addSpacing(10)
         for title, knobs in KNOBS.items():
             column.addWidget(_heading(title))
             if title == "Smoothing":
@@ -149,7 +154,7 @@ class TuningPanel(QFrame):
         self.set_poses(())
 
     def sizeHint(self) -> QSize:
-        return QSize(264, 400)
+        return QSize(288, 400)
 
     def set_poses(self, poses: Sequence[Pose]) -> None:
         """Says what smoothing costs these people."""

@@ -19,8 +19,11 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from livepose.bench.explore import SIZES, available_backends
+from livepose.engine.device import choose
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Result
+from livepose.models import store
 from livepose.timing.causes import Machine, causes
 from livepose.timing.timeline import now_ns
 from livepose.ui import icons, screenshot, theme
@@ -30,6 +33,7 @@ from livepose.ui.bridge import Bridge
 from livepose.ui.camera import VIEWS
 from livepose.ui.help import HelpSheet
 from livepose.ui.latency import LatencyPanel
+from livepose.ui.network_knobs import NetworkKnobs
 from livepose.ui.notices import Notices
 from livepose.ui.options import AppOptions
 from livepose.ui.panes import legend, pane, segment
@@ -78,8 +82,10 @@ class MainWindow(QMainWindow):
         self.heat = HeatPicker()
         self.status = StatusStrip()
         self.latency = LatencyPanel()
-        self.tuning = TuningPanel(self.session.settings)
-        self.pages = Workbench(self.view3d, self._view_buttons(), self.session, options.device)
+        device = choose(options.device).device.type
+        self.knobs = NetworkKnobs(store.best(), available_backends(device), SIZES)
+        self.tuning = TuningPanel(self.session.settings, self.knobs)
+        self.pages = Workbench(self.view3d, self._view_buttons(), self.session, device)
         pickers = (self.sources, self.models, self.heat)
         self.bar = ToolBar(self.actions_, pickers, self._theme_choice)
         self._saver = screenshot.Saver(self)
@@ -142,6 +148,8 @@ class MainWindow(QMainWindow):
         self.models.chosen.connect(self.session.use)
         self.heat.chosen.connect(self._set_heat)
         self.tuning.changed.connect(self._tune)
+        self.knobs.chosen.connect(self.session.use)
+        self.knobs.watched.connect(self.pages.watch)
         self.pages.maps_wanted.connect(self._want_heatmaps)
         self.pages.looked.connect(lambda result: self.picture.show_result(result, news=False))
         self.picture.clicked.connect(lambda x, y: self.pages.pick(self.picture.result, x, y))
@@ -162,7 +170,7 @@ class MainWindow(QMainWindow):
             **{f"view_{view}": partial(self._look, view) for view in VIEWS},
             "trails": self._set_trails,
             "flicker": self.pages.comparison.view.flicker,
-            "tuning": self.tuning.setVisible,
+            "tuning": self._show_tuning,
             "latency": self.latency.setVisible,
             "fullscreen": self._set_fullscreen,
             "help": self._show_help,
@@ -243,6 +251,8 @@ class MainWindow(QMainWindow):
         if self.pages.inspector.live:
             self.picture.show_result(result)
         self.pages.show_result(result)
+        if self.tuning.isVisible():
+            self.knobs.add(result)
         if self._notices.frame(result.frame):
             self.banner.show_notice(self._notices.current)
 
@@ -271,6 +281,7 @@ class MainWindow(QMainWindow):
             self.latency.set_stats(stats)
         if self.tuning.isVisible() and result is not None:
             self.tuning.set_poses(result.poses)
+            self.knobs.set_running(self.session.choice, self.session.network, stats.threads)
         self.pages.refresh()
         self.sources.set_current(self.session.source)
         self.models.set_models(self.session.models, self.session.model)
@@ -329,6 +340,11 @@ class MainWindow(QMainWindow):
         self.session.settings = settings
         self._show_legend()
 
+    def _show_tuning(self, on: bool) -> None:
+        self.tuning.setVisible(on)
+        if not on:
+            self.knobs.close_page()
+
     def _show_legend(self) -> None:
         """Left and right have colours where one person is followed, else every person has one."""
         self._legend.setText(legend(self._theme) if self.session.settings.people == 1 else "")
@@ -379,7 +395,7 @@ class MainWindow(QMainWindow):
             for paused, name in ((False, "pause"), (True, "play"))
         }
         for part in (self.picture, self.pages, self.bar, self.latency, self.sources, self.models,
-                     self.heat):  # fmt: skip
+                     self.heat, self.knobs):  # fmt: skip
             part.set_theme(self._theme)
         self._show_legend()
         self._show_paused(self.session.paused)

@@ -8,6 +8,7 @@ import numpy as np
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QToolButton
 
+from livepose.engine.loading import Choice
 from livepose.engine.probing import Probe
 from livepose.frames import Result
 from livepose.ui.comparing import Comparison
@@ -38,6 +39,7 @@ class Workbench(Pages):
         self.inspector, self.explorer = Inspector(), Explorer(device)
         self.comparison, self.network = Comparison(session.models), NetworkView()
         self._session, self._model = session, ""
+        self._watched: Choice | None = None
         super().__init__({
             "3D": (view3d, view_buttons), "Inspector": (self.inspector, []),
             "Network": (self.network, []), "Compare": (self.comparison, []),
@@ -46,7 +48,7 @@ class Workbench(Pages):
         self._before = self.page
         self.changed.connect(self._turned)
         self.explorer.chosen.connect(session.use)
-        self.comparison.wanted.connect(session.compare)
+        self.comparison.wanted.connect(self._compare)
         self.network.probed.connect(self._probe)
         self.inspector.looked.connect(self._look_back)
 
@@ -88,6 +90,15 @@ class Workbench(Pages):
         person = int(np.argmin([each.min() for each in apart]))
         if apart[person].min() < _NEAR:
             self.inspector.choose(person, int(apart[person].argmin()))
+
+    def watch(self, choice: Choice | None) -> None:
+        """Compares every picture with this network, too, unless the page has another one for it."""
+        self._watched = choice
+        if self.page != "Compare":
+            self._session.compare(choice)
+
+    def _compare(self, choice: Choice | None) -> None:
+        self._session.compare(choice or self._watched)
 
     def close_down(self) -> None:
         """The window closes."""

@@ -15,7 +15,7 @@ from livepose.engine import backends
 from livepose.engine.backends import BACKENDS, BackendError, TorchBackend
 from livepose.engine.backends.cuda_backend import CudaBackend, fineness, sample
 from livepose.engine.device import Placement
-from livepose.engine.loading import Choice
+from livepose.engine.loading import Choice, Loader
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import load_model, save_model
 from livepose.timing.timeline import Timeline, now_ns
@@ -83,6 +83,22 @@ def test_openvino_takes_the_precision_that_suits_it_unless_asked(
         assert backends.make(tiny(), half)[0].precision == precision
     asked = Placement(torch.device("cpu"), torch.bfloat16, asked=True)
     assert backends.make(tiny(), asked, "openvino")[0].precision == "bfloat16"
+
+
+def test_a_choice_may_have_threads_of_its_own() -> None:
+    usual = torch.get_num_threads()
+    loader, crop = Loader(tiny), [SQUARES[0]]
+    try:
+        one = loader(Choice("tiny", "torch", threads=1), CPU)
+        all_of_them = loader(Choice("tiny", "torch"), CPU)
+        assert one.device_name == "CPU (1 threads)"
+        assert all_of_them.device_name == f"CPU ({usual} threads)"
+        one.backend(IMAGE, crop)
+        assert torch.get_num_threads() == 1
+        all_of_them.backend(IMAGE, crop)  # by turns, as when they are compared
+        assert torch.get_num_threads() == usual
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

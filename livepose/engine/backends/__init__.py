@@ -15,11 +15,16 @@ from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
 from livepose.engine.device import Placement, choose, cpu_has_int8, cpu_has_matrix_units
 from livepose.models.multitask import MultiTaskConfig
-from livepose.models.networks import PoseNetwork
+from livepose.models.networks import NetworkConfig, PoseNetwork
 
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "cuda-graph")
 
 __all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
+
+
+def takes_sizes(config: NetworkConfig) -> bool:
+    """Whether a network takes squares of other sizes than it was trained with."""
+    return not isinstance(config, MultiTaskConfig) and config.output != "fc"
 
 
 def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
@@ -29,7 +34,7 @@ def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
         ValueError: it cannot take them.
     """
     if size is not None and size != net.config.input_size:
-        if isinstance(net.config, MultiTaskConfig) or net.config.output == "fc":
+        if not takes_sizes(net.config):
             raise ValueError(f"this network takes {net.config.input_size} pixels only")
         net.config = replace(net.config, input_size=size)
     return net

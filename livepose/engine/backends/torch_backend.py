@@ -28,6 +28,8 @@ class TorchBackend:
         self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
         want_maps: bool = False,
     ) -> Raw:  # fmt: skip
+        if self.placement.threads not in (0, torch.get_num_threads()):
+            torch.set_num_threads(self.placement.threads)
         crops = cut_all(image, squares, self.size, timeline)
         device, dtype = self.placement.device, self.placement.dtype
         clock = Clock(timeline, device)

@@ -40,7 +40,7 @@ class Placement:
         """For people: ``"CPU (2 threads)"``, ``"CUDA NVIDIA H100"``."""
         if self.device.type == "cuda":
             return f"CUDA {torch.cuda.get_device_name(self.device)}"
-        return f"CPU ({self.cpu_threads} threads)"
+        return f"CPU ({self.cpu_threads} thread{'s' * (self.cpu_threads > 1)})"
 
     @property
     def cpu_threads(self) -> int:

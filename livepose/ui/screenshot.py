@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from PyQt5.QtWidgets import QApplication, QWidget
 if TYPE_CHECKING:
     from livepose.frames import Result
     from livepose.ui.options import AppOptions
+    from livepose.ui.window import MainWindow
 
 
 def pictures_folder() -> Path:
@@ -70,11 +72,13 @@ def shoot(
     view: str = "angled",
     media_s: float | None = None,
     timeout_s: float = 30.0,
+    prepare: Callable[[MainWindow], object] = lambda window: None,
 ) -> Path:
     """Runs the app until `results` results are painted, saves a picture of its window, ends it.
 
     For scripts and the README; `options` chooses size and theme. media_s: then waits for this
-    second of the file, give or take a third. Raises TimeoutError if it does not come to that.
+    second of the file, give or take a third. prepare: called with the window first. Raises
+    TimeoutError if it does not come to that.
     """
     from livepose.ui.app import make_application
     from livepose.ui.window import MainWindow
@@ -94,6 +98,7 @@ def shoot(
     window.show()
     window.start()
     window.view3d.look(view)
+    prepare(window)
     deadline = time.monotonic() + timeout_s
     try:
         while painted < results or not there:

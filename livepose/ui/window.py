@@ -13,6 +13,7 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenu,
     QSplitter,
     QToolButton,
     QVBoxLayout,
@@ -85,7 +86,8 @@ class MainWindow(QMainWindow):
         device = choose(options.device).device.type
         self.knobs = NetworkKnobs(store.best(), available_backends(device), SIZES)
         self.tuning = TuningPanel(self.session.settings, self.knobs)
-        self.pages = Workbench(self.view3d, self._view_buttons(), self.session, device)
+        self._views = self._view_menu()
+        self.pages = Workbench(self.view3d, [self._views], self.session, device)
         pickers = (self.sources, self.models, self.heat)
         self.bar = ToolBar(self.actions_, pickers, self._theme_choice)
         self._saver = screenshot.Saver(self)
@@ -127,14 +129,17 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.latency)
         self.setCentralWidget(body)
 
-    def _view_buttons(self) -> list[QToolButton]:
-        buttons = []
-        for view in VIEWS:
-            button = segment()
-            button.setDefaultAction(self.actions_[f"view_{view}"])
-            button.setToolButtonStyle(Qt.ToolButtonTextOnly)
-            buttons.append(button)
-        return buttons
+    def _view_menu(self) -> QToolButton:
+        """From where the 3D view is seen: one button, the pages' titles need the room."""
+        menu = QMenu(self)
+        menu.addActions([self.actions_[f"view_{view}"] for view in VIEWS])
+        button = segment("View \u25be")
+        button.setMenu(menu)
+        button.setPopupMode(QToolButton.InstantPopup)
+        # As wide as its longest text: the header shall not move with it.
+        longest = max(menu.actions(), key=lambda action: len(action.text())).text()
+        button.setFixedWidth(button.fontMetrics().horizontalAdvance(f"{longest} \u25be") + 24)
+        return button
 
     def _connect(self) -> None:
         # Queued even for a session that calls back on this thread: its locks are its own.
@@ -357,6 +362,7 @@ class MainWindow(QMainWindow):
         """The view that the camera stands in is the checked one; none after a drag."""
         for name in VIEWS:
             self.actions_[f"view_{name}"].setChecked(name == view)
+        self._views.setText(f"{self.actions_[f'view_{view}'].text() if view else 'View'} \u25be")
 
     def _screenshot(self) -> None:
         self.toast.hide()

@@ -18,7 +18,7 @@ from livepose.models.networks import PoseNetwork
 
 LoadModel = Callable[[str], PoseNetwork]
 # Networks that stay ready to go back to.
-_KEPT = 4
+_KEPT = 6
 _WARM_UP = 3
 
 

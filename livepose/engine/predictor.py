@@ -42,12 +42,15 @@ class Predictor:
     ) -> None:  # fmt: skip
         self.backend, self.model, self.device_name = backend, model, device_name
         self.detector, self.settings = detector, settings
+        # {from so many people on: the same network for smaller squares}, as they become ready.
+        self.smaller: dict[int, Backend] = {}
         self._tracker, self._steady, self._floor = Tracker(), Steady(), Floor()
         self._since_detection = self._pictures = 0
 
     def use(self, backend: Backend, model: str, device_name: str) -> None:
         """Goes over to another network; whoever is followed stays followed."""
         self.backend, self.model, self.device_name = backend, model, device_name
+        self.smaller = {}
 
     def forget(self) -> None:
         """Everybody is new next: the source has changed."""
@@ -65,13 +68,19 @@ class Predictor:
         if not looks:
             return self._result(frame, [], ())
         squares = [Square.of(look) for look in looks]
-        xyz, confidence, maps = self.backend(frame.image, squares, frame.timeline, want_heatmaps)
+        xyz, confidence, maps = self._backend(len(squares))(
+            frame.image, squares, frame.timeline, want_heatmaps
+        )
         seen = [_found(*each) for each in zip(xyz, confidence, looks, strict=True)]
         poses, shown = self._people(frame, seen, time_s, ahead_s)
         heatmaps = tuple(Heatmaps(maps[0][k], maps[1][k], maps[2][k], looks[k])
                          for k in map(seen.index, shown) if maps)  # fmt: skip
         frame.timeline.mark("track")
         return self._result(frame, poses, heatmaps)
+
+    def _backend(self, squares: int) -> Backend:
+        least = max((n for n in self.smaller if n <= squares), default=0)
+        return self.smaller[least] if least else self.backend
 
     def _result(
         self, frame: Frame, poses: Sequence[Pose], heatmaps: tuple[Heatmaps, ...]

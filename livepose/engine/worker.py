@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from livepose.capture import Slot
+from livepose.engine.backends import takes_sizes
+from livepose.engine.crowd import smaller
 from livepose.engine.detector import PersonDetector
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.loading import Choice, Loader, LoadModel, Ready
@@ -28,6 +30,7 @@ from livepose.timing.timeline import Timeline, now_ns
 # So many failures in a row on a GPU, and the CPU takes over.
 GIVE_UP_AFTER = 3
 _QUIET_S = 2.0
+_LIVE, _RIVAL = 0, -1
 
 LoadDetector = Callable[[], PersonNet]
 
@@ -72,10 +75,11 @@ class InferenceThread:
         self._slot, self._deliver, self._on_event = slot, deliver, on_event
         self._loader = Loader(load)
         self._predictor: Predictor | None = None
-        # A network that shall be made ready, and one that is: for `choice`, or for the rival.
-        self._wanted: list[tuple[bool, Choice]] = [(False, self.choice)]
-        self._ready: tuple[bool, Ready] | None = None
+        # What shall be made ready, and what is. Role: _LIVE, _RIVAL, or from so many people on.
+        self._wanted: list[tuple[int, Choice]] = [(_LIVE, self.choice)]
+        self._ready: tuple[int, Ready] | None = None
         self._rival: Predictor | None = None
+        self._smaller: set[int] = set()  # roles that have been asked for
         self._net: PoseNetwork | None = None
         self._loading: threading.Thread | None = None
         self._rival_off = True
@@ -130,20 +134,20 @@ class InferenceThread:
     def use(self, choice: Choice) -> None:
         """Goes over to another network; the old one works until it is ready, and on if it fails."""
         self.wished = choice
-        self._want(False, choice)
+        self._want(_LIVE, choice)
 
     def compare(self, choice: Choice | None) -> None:
         """Looks at every picture with this network too (None: no more), see `Result.other`."""
         if choice is None:
-            self._wanted = [w for w in self._wanted if not w[0]]
+            self._wanted = [w for w in self._wanted if w[0] != _RIVAL]
             self._rival_off = True
         else:
             self._rival_off = False
-            self._want(True, choice)
+            self._want(_RIVAL, choice)
 
-    def _want(self, rival: bool, choice: Choice) -> None:
+    def _want(self, role: int, choice: Choice) -> None:
         """The newest wish counts."""
-        self._wanted = [*(w for w in self._wanted if w[0] != rival), (rival, choice)]
+        self._wanted = [*(w for w in self._wanted if w[0] != role), (role, choice)]
 
     def forget(self) -> None:
         """Nobody is followed any more: the source has changed."""
@@ -207,7 +211,7 @@ class InferenceThread:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         if self.placement.device.type == "cuda" and self.failures >= GIVE_UP_AFTER:
             self._fall_back(f"the GPU failed {self.failures} times ({text})")
-            self._want(False, self.wished)
+            self._want(_LIVE, self.wished)
         else:
             self._quietly(
                 "stage", f"A frame could not be processed ({text}); going on with the next."
@@ -239,11 +243,14 @@ class InferenceThread:
         if self._rival_off:
             self._rival = None
         if self._ready is not None:
-            (rival, ready), self._ready = self._ready, None
-            if rival:
-                self._swap_rival(ready)
-            else:
+            (role, ready), self._ready = self._ready, None
+            if role == _LIVE:
                 self._swap(ready)
+            elif role == _RIVAL:
+                self._swap_rival(ready)
+            elif self._predictor and replace(ready.choice, size=self.choice.size) == self.choice:
+                self._predictor.smaller[role] = ready.backend
+        self._want_smaller()
         if not self._wanted or (self._loading is not None and self._loading.is_alive()):
             return
         wanted, *self._wanted = self._wanted
@@ -257,18 +264,30 @@ class InferenceThread:
             )
             self._loading.start()
 
-    def _soonest(self, rival: bool, wanted: Choice) -> tuple[bool, Choice]:
+    def _want_smaller(self) -> None:
+        """On the CPU, several people are looked at in smaller squares. They come once in use."""
+        if self._predictor is None or self._net is None or self.placement.device.type != "cpu":
+            return
+        config, people = self._net.config, self.settings.people
+        if people == 1 or not takes_sizes(config) or self._predictor.detector is None:
+            return
+        for least, size in smaller(config.input_size, people).items():
+            if least not in self._smaller:
+                self._smaller.add(least)
+                self._want(least, replace(self.choice, size=size))
+
+    def _soonest(self, role: int, wanted: Choice) -> tuple[int, Choice]:
         """What can run at once; what is wanted becomes ready beside it."""
         with suppress(Exception):  # `_prepare` will say what is wrong
             now = self._loader.at_once(wanted, self.placement)
             if now != wanted:
-                self._want(rival, wanted)
-            return rival, now
-        return rival, wanted
+                self._want(role, wanted)
+            return role, now
+        return role, wanted
 
-    def _prepare(self, rival: bool, wanted: Choice, beside: bool = True) -> None:
+    def _prepare(self, role: int, wanted: Choice, beside: bool = True) -> None:
         try:
-            self._ready = (rival, self._loader(wanted, self.placement, beside))
+            self._ready = (role, self._loader(wanted, self.placement, beside))
             return
         except (WeightsError, OSError) as error:
             self._emit("error", "model", f"{error}")
@@ -280,7 +299,7 @@ class InferenceThread:
             self._emit("error", "model", message)
             return
         self._fall_back(f"{wanted.model} does not run on the GPU ({text})")
-        self._prepare(rival, wanted, beside)
+        self._prepare(role, wanted, beside)
 
     def _swap_rival(self, ready: Ready) -> None:
         if self._rival_off or self._predictor is None:
@@ -292,6 +311,7 @@ class InferenceThread:
 
     def _swap(self, ready: Ready) -> None:
         self.choice, self.backend_note, self._net = ready.choice, ready.note, ready.net
+        self._smaller.clear()
         self.precision, self.device_name = ready.backend.precision, ready.device_name
         if self._predictor is None:
             self._predictor = Predictor(

@@ -1,0 +1,83 @@
+"""Several people share the time: smaller squares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from livepose.engine.backends import TorchBackend
+from livepose.engine.crowd import smaller
+from livepose.engine.settings import EngineSettings
+from livepose.frames import Region
+from livepose.models.detector import PersonNet
+from livepose.models.margipose import MargiPose
+from tests.engine.fakes import CPU, TINY, Log, frame, predictor, session, tiny, wait_for
+
+
+@pytest.mark.parametrize(("size", "people", "steps"), [
+    (256, 10, {3: 192, 5: 160}), (192, 10, {3: 160, 5: 128}), (256, 4, {3: 192}), (256, 2, {}),
+    (64, 10, {}),
+])  # fmt: skip
+def test_more_people_smaller_squares(size: int, people: int, steps: dict[int, int]) -> None:
+    assert smaller(size, people) == steps
+
+
+class Row:
+    """Finds so many people beside each other."""
+
+    def __init__(self, people: int) -> None:
+        self.people = people
+
+    def __call__(self, image: np.ndarray) -> list[Region]:
+        return [Region(30 + 50 * k, 120, 45) for k in range(self.people)]
+
+
+class Spy(TorchBackend):
+    """Remembers how many squares it was given."""
+
+    def __init__(self) -> None:
+        net = tiny()
+        net.presence_bias.data.fill_(50.0)
+        super().__init__(net, CPU)
+        self.squares = 0
+
+    def __call__(self, image: np.ndarray, squares: Sequence[Any], *more: Any, **named: Any) -> Any:
+        self.squares = len(squares)
+        return super().__call__(image, squares, *more, **named)
+
+
+@pytest.mark.parametrize(("people", "used"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2)])
+def test_the_squares_go_through_the_network_for_so_many(people: int, used: int) -> None:
+    spies = [Spy(), Spy(), Spy()]
+    predict = predictor(tiny(), Row(people), settings=EngineSettings(people=10))
+    predict.backend, predict.smaller = spies[0], {3: spies[1], 5: spies[2]}
+    predict(frame())
+    assert [spy.squares for spy in spies] == [people * (k == used) for k in range(3)]
+
+
+def test_a_session_makes_them_ready_when_several_people_are_wanted() -> None:
+    def load(name: str) -> MargiPose:
+        torch.manual_seed(0)
+        return MargiPose(replace(TINY, input_size=128)).eval()
+
+    log = Log()
+    live = session("synthetic", log, load=load, load_detector=lambda: PersonNet().eval())
+    try:
+        live.start()
+        wait_for(lambda: len(log.results) > 2)
+        predict = live._engine._predictor
+        assert predict is not None
+        assert not predict.smaller
+        live.settings = EngineSettings(people=5)
+        wait_for(lambda: predict.smaller)
+        assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 96}
+        live.use("other")  # another network starts without them, and gets its own
+        wait_for(lambda: live.model == "other" and predict.smaller)
+        assert predict.smaller[3].size == 96
+    finally:
+        live.stop()

@@ -1,21 +1,54 @@
-"""Makes the pictures of the README: the app on the bundled clip, in two sizes.
+"""Makes the pictures of the README and of docs/looking-inside.md: the app on the bundled clip.
 
-PYTHONPATH=. tools/on-display .venv/bin/python tools/make_screenshots.py
+livepose explore   # once, for the explorer's times
+PYTHONPATH=. tools/on-display .venv/bin/python tools/make_screenshots.py [NAME ...]
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from livepose.cli import spin_less
 
+if TYPE_CHECKING:
+    from livepose.ui.window import MainWindow
+
 ROOT = Path(__file__).resolve().parents[1]
-# width, height, theme, second of the clip, 3D view
-PICTURES = [(1280, 720, "dark", 3.2, "angled"), (1920, 1080, "light", 8.2, "angled")]
+SIZES = {"1280": (1280, 720), "1920": (1920, 1080)}
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Shot:
+    """second: of the clip. page: beside the picture. settings: with the panel of live knobs."""
+
+    name: str
+    size: str
+    theme: str = "dark"
+    second: float = 3.2
+    page: str = "3D"
+    settings: bool = False
+
+    def prepare(self, window: MainWindow) -> None:
+        window.pages.show_page(self.page)
+        if self.settings:
+            window.actions_["tuning"].trigger()
+            window.knobs.watch.click()
+
+
+SHOTS = [
+    Shot("window-1280", "1280"),
+    Shot("window-1920", "1920", "light", 8.2),
+    *(Shot(f"{page.lower()}-{size}", size, "dark" if size == "1280" else "light", page=page)
+      for page in ("Inspector", "Network", "Compare", "Explorer") for size in SIZES),
+    Shot("settings-1280", "1280", settings=True),
+]  # fmt: skip
+
+
+def main(names: list[str]) -> None:
     spin_less()  # before torch is loaded
     from livepose import resources
     from livepose.capture import CaptureOptions
@@ -23,19 +56,22 @@ def main() -> None:
     from livepose.ui.options import AppOptions
     from livepose.ui.screenshot import shoot
 
-    for width, height, theme, second, view in PICTURES:
+    for shot in SHOTS:
+        if names and shot.name not in names:
+            continue
         with tempfile.TemporaryDirectory() as folder:
             options = AppOptions(
                 session_factory=lambda on_result, on_event: Session(
                     str(resources.CLIP), options=CaptureOptions(loop=True),
                     on_result=on_result, on_event=on_event,
                 ),
-                model=DEFAULT_MODEL, size=(width, height), theme=theme, samples=4,
+                model=DEFAULT_MODEL, size=SIZES[shot.size], theme=shot.theme, samples=4,
                 settings=str(Path(folder) / "settings.ini"),
             )  # fmt: skip
-            path = ROOT / f"docs/images/window-{width}.png"
-            print(shoot(options, path, results=120, view=view, media_s=second, timeout_s=120))
+            path = ROOT / f"docs/images/{shot.name}.png"
+            print(shoot(options, path, results=120, media_s=shot.second, timeout_s=120,
+                        prepare=shot.prepare))  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -13,7 +13,7 @@ import torch
 
 from livepose import __version__
 from livepose.capture import list_cameras
-from livepose.engine.device import choose, cpu_has_bfloat16, nvidia_hardware
+from livepose.engine.device import choose, cpu_has_bfloat16, cpu_has_int8, nvidia_hardware
 from livepose.models import store
 from livepose.timing.causes import physical_cores
 from livepose.ui.display import display_problem
@@ -50,8 +50,10 @@ def _asked(check: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 def _processor() -> Iterator[Line]:
     cores, threads = physical_cores(), torch.get_num_threads()
-    half = "computes in bfloat16" if cpu_has_bfloat16() else "without bfloat16 instructions"
-    yield "ok", f"processor: {cores} cores, {threads} threads for the network, {half}"
+    extras = [name for name, has in (("bfloat16", cpu_has_bfloat16()), ("int8", cpu_has_int8()))
+              if has]  # fmt: skip
+    kinds = f"computes in {' and '.join(extras)}" if extras else "computes in float32 only"
+    yield "ok", f"processor: {cores} cores, {threads} threads for the network, {kinds}"
     if threads > cores:
         yield "note", f"more threads than cores: livepose run --threads {cores}"
 

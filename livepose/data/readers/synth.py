@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livepose.data.samples import DataError, Samples, with_xyz
+from livepose.data.samples import DataError, Samples, inside, with_xyz
 from livepose.data.teachers import read_labels
 from livepose.skeleton import J
 
@@ -25,9 +25,18 @@ def read_synth(root: Path, split: str = "train") -> Samples:
     if data["joints"].shape[1:] != (J, 2):
         raise DataError(f"{folder} was made with other joints; make it again")
     images = tuple(folder / str(name) for name in data["image"])
-    known = data["xyz"][..., 2] > 0  # before the camera
+    # What is outside the picture is where it is, but nobody can be asked for it.
+    before = data["xyz"][..., 2] > 0
+    known = before & inside(data["joints"], data["size"][:, None])
     nothing = np.full(known.shape, np.nan, "f4")
-    flat = Samples("synth", images, data["joints"], known, data["visible"].astype("f4"), nothing)
+    flat = Samples(
+        "synth",
+        images,
+        data["joints"],
+        known,
+        np.where(known, data["visible"], 0).astype("f4"),
+        nothing,
+    )
     camera = np.column_stack([data["focal"], data["focal"], (data["size"] - 1) / 2]).astype("f4")
     masks = tuple(image.with_suffix(".png") for image in images)
     return with_xyz(replace(flat, masks=masks), data["xyz"], camera)

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import (
+    QAction,
     QButtonGroup,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QSizePolicy,
     QStackedWidget,
     QToolButton,
@@ -36,6 +38,29 @@ def segment(text: str = "") -> QToolButton:
     button.setToolButtonStyle(Qt.ToolButtonTextOnly)
     button.setFont(theme.font(9))
     return button
+
+
+class MenuButton(QToolButton):
+    """A button that says what is chosen of a menu."""
+
+    def __init__(self, actions: Sequence[QAction]) -> None:
+        super().__init__(objectName="segment")
+        menu = QMenu(self)
+        menu.addActions(list(actions))
+        self.setMenu(menu)
+        self.setPopupMode(QToolButton.InstantPopup)
+        self.setToolButtonStyle(Qt.ToolButtonTextOnly)
+        self.setFont(theme.font(9))
+        # As wide as its longest text: the header shall not move with it.
+        longest = max((self._text(action.text()) for action in actions), key=len)
+        self.setFixedWidth(self.fontMetrics().horizontalAdvance(longest) + 24)
+
+    def choose(self, text: str) -> None:
+        self.setText(self._text(text))
+
+    @staticmethod
+    def _text(text: str) -> str:
+        return f"{text} \u25be"
 
 
 class Pages(QWidget):

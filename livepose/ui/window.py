@@ -13,9 +13,7 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
     QSplitter,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -37,7 +35,7 @@ from livepose.ui.latency import LatencyPanel
 from livepose.ui.network_knobs import NetworkKnobs
 from livepose.ui.notices import Notices
 from livepose.ui.options import AppOptions
-from livepose.ui.panes import legend, pane, segment
+from livepose.ui.panes import MenuButton, legend, pane
 from livepose.ui.pickers import HeatPicker, ModelPicker, SourcePicker
 from livepose.ui.picture import PictureView
 from livepose.ui.settings import Settings
@@ -86,7 +84,7 @@ class MainWindow(QMainWindow):
         device = choose(options.device).device.type
         self.knobs = NetworkKnobs(store.best(), available_backends(device), SIZES)
         self.tuning = TuningPanel(self.session.settings, self.knobs)
-        self._views = self._view_menu()
+        self._views = MenuButton([self.actions_[f"view_{view}"] for view in VIEWS])
         self.pages = Workbench(self.view3d, [self._views], self.session, device)
         pickers = (self.sources, self.models, self.heat)
         self.bar = ToolBar(self.actions_, pickers, self._theme_choice)
@@ -128,18 +126,6 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.status)
         layout.addWidget(self.latency)
         self.setCentralWidget(body)
-
-    def _view_menu(self) -> QToolButton:
-        """From where the 3D view is seen: one button, the pages' titles need the room."""
-        menu = QMenu(self)
-        menu.addActions([self.actions_[f"view_{view}"] for view in VIEWS])
-        button = segment("View \u25be")
-        button.setMenu(menu)
-        button.setPopupMode(QToolButton.InstantPopup)
-        # As wide as its longest text: the header shall not move with it.
-        longest = max(menu.actions(), key=lambda action: len(action.text())).text()
-        button.setFixedWidth(button.fontMetrics().horizontalAdvance(f"{longest} \u25be") + 24)
-        return button
 
     def _connect(self) -> None:
         # Queued even for a session that calls back on this thread: its locks are its own.
@@ -362,7 +348,7 @@ class MainWindow(QMainWindow):
         """The view that the camera stands in is the checked one; none after a drag."""
         for name in VIEWS:
             self.actions_[f"view_{name}"].setChecked(name == view)
-        self._views.setText(f"{self.actions_[f'view_{view}'].text() if view else 'View'} \u25be")
+        self._views.choose(self.actions_[f"view_{view}"].text() if view else "View")
 
     def _screenshot(self) -> None:
         self.toast.hide()

@@ -294,6 +294,13 @@ def kl_divergence(p: Tensor, q: Tensor, dims: int = 2) -> Tensor:
     return (p * ratio).sum(list(range(-dims, 0)))
 
 
+def js_divergence(p: Tensor, q: Tensor, dims: int = 2) -> Tensor:
+    """Jensen-Shannon divergence in nats over the last `dims` axes: -> (...) in 0..ln 2."""
+    p, q = _precise(p), _precise(q)
+    m = (p + q) / 2
+    return (kl_divergence(p, m, dims) + kl_divergence(q, m, dims)) / 2
+
+
 def kl_reg_losses(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> Tensor:
     """D(map || Gaussian about the target) (equation 6). Arguments as `js_reg_losses`."""
     dims = target.shape[-1]
@@ -312,9 +319,7 @@ def js_reg_losses(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> Tenso
         (...) in 0..ln 2.
     """
     dims = target.shape[-1]
-    p, q = _precise(heatmaps), _target_maps(heatmaps, target, sigma)
-    m = (p + q) / 2
-    return (kl_divergence(p, m, dims) + kl_divergence(q, m, dims)) / 2
+    return js_divergence(heatmaps, _target_maps(heatmaps, target, sigma), dims)
 
 
 def mse_reg_losses(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> Tensor:

@@ -51,6 +51,8 @@ class TrainConfig:
     validation: Part = Part("lsp", "data/lsp_dataset", split="val")
     network: NetworkConfig = field(default_factory=Config)
     start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
+    distil_from: str = ""  # a model of livepose whose maps are learned, too, on every square
+    distil_weight: float = 1.0
     sizes: tuple[int, ...] = ()  # of the squares, one for each batch: what is named twice comes
     # twice as often; () for the network's own input_size
     turned: float = 0.1  # share of the people who are turned any way up

@@ -33,6 +33,7 @@ from livepose.models.networks import build, settings_of
 from livepose.models.store import load_model
 from livepose.train.board import Board
 from livepose.train.config import PRECISIONS, TrainConfig
+from livepose.train.distil import Teacher, distil_parts
 from livepose.train.loss import loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
 
@@ -93,6 +94,7 @@ class Run:
         # best: the highest AUC on the validation split. skipped: batches with unusable gradients.
         self.step, self.skipped, self.best, self.seconds = 0, 0, -1.0, 0.0
         self._forward: nn.Module = self.net
+        self._teacher = Teacher(config.distil_from, device) if config.distil_from else None
 
     @property
     def _state_file(self) -> Path:
@@ -136,12 +138,15 @@ class Run:
         c = self.config
         for group, scale in zip(self.optimiser.param_groups, self.scales, strict=True):
             group["lr"] = learning_rate(self.step, c) * scale
-        images = to_input(batch.pop("image")).to(self.device)
+        squares = batch.pop("image")
+        images = to_input(squares).to(self.device)
         target = {k: v.to(self.device) for k, v in batch.items()}
         with torch.autocast(self.device.type, PRECISIONS[c.precision],
                             enabled=c.precision != "float32"):  # fmt: skip
             out = self._forward(images)
         parts = self._parts(out, target)
+        if self._teacher is not None:
+            parts |= distil_parts(out, self._teacher(squares), c.distil_weight)
         loss = total(parts)
         if not torch.isfinite(loss):
             raise FloatingPointError(

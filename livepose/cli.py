@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "steadiness": ("measure jitter and the lag of smoothing", "livepose.bench.steadiness"),
     "explore": ("speed against accuracy of all that runs here", "livepose.bench.explore_command"),
     "compare": ("two configurations on the same frames", "livepose.bench.compare"),
+    "soak": ("run the window for long, and measure what it costs", "livepose.ui.soak"),
     "bench": ("measure speed, also of other programs", "livepose.bench.command"),
     "eval": ("measure a model on a data set", "livepose.evaluate.command"),
     "train": ("train a model", "livepose.train.command"),
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"livepose {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    if arguments[0] == "run":  # training has the machine to itself
+    if arguments[0] in ("run", "soak"):  # training has the machine to itself
         spin_less()
     for name, (text, module) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)

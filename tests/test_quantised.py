@@ -13,7 +13,7 @@ from torch import Tensor
 from livepose import cli
 from livepose.crop import Square
 from livepose.engine import backends
-from livepose.engine.device import Placement
+from livepose.engine.device import Placement, cpu_has_int8
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.movenet import Conv
 from livepose.models.multitask import MultiTask, MultiTaskConfig
@@ -86,6 +86,7 @@ def test_ranges_of_another_network_are_refused() -> None:
         quantised(made("plain"), made("multitask").ranges)
 
 
+@pytest.mark.skipif(not cpu_has_int8(), reason="the processor has no int8 instructions")
 @pytest.mark.parametrize("kind", ["plain", "context"])
 def test_openvino_multiplies_integers_as_torch_rounds(kind: str) -> None:
     openvino = pytest.importorskip("openvino")
@@ -115,7 +116,7 @@ def test_int8_is_the_default_where_cpu_and_network_can(monkeypatch: pytest.Monke
     assert backends.for_openvino(net, placement).dtype == torch.float32
 
 
-def test_int8_that_cannot_be_is_named() -> None:
+def test_int8_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     net = made("plain")
     backend, note = backends.make(net, INT8, "torch")
     assert backend.precision in ("float32", "bfloat16")
@@ -124,6 +125,10 @@ def test_int8_that_cannot_be_is_named() -> None:
     net.ranges = {}
     backend, note = backends.make(net, INT8, "openvino")
     assert "livepose quantise" in note
+    assert backend.precision != "int8"
+    monkeypatch.setattr(backends, "cpu_has_int8", lambda: False)
+    backend, note = backends.make(made("plain"), INT8, "openvino")
+    assert "no instructions" in note
     assert backend.precision != "int8"
 
 

@@ -22,7 +22,7 @@ from typing import IO
 import torch
 
 from livepose import __version__
-from livepose.engine.device import cpu_has_bfloat16
+from livepose.engine.device import cpu_has_bfloat16, cpu_has_int8
 from livepose.models import store
 from livepose.models.margipose import Config
 from livepose.models.networks import NetworkConfig
@@ -63,11 +63,12 @@ def available_backends(device: str = "cpu") -> list[tuple[str, str]]:
     if device != "cpu":
         return [("cuda-graph", "float16"), ("cuda-graph", "float32"), ("torch", "float16")]
     halves = ["bfloat16"] if cpu_has_bfloat16() else []
+    small = ["int8"] if cpu_has_int8() else []
     pairs = [("torch", p) for p in (*halves, "float32")]
     for name in ("onnxruntime", "openvino"):
         if importlib.util.find_spec(name) is None:
             continue
-        precisions = ("float32",) if name == "onnxruntime" else ("int8", *halves, "float32")
+        precisions = ("float32",) if name == "onnxruntime" else (*small, *halves, "float32")
         pairs = [(name, p) for p in precisions] + pairs
     return pairs
 

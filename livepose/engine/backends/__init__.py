@@ -55,9 +55,16 @@ def for_openvino(net: PoseNetwork, placement: Placement) -> Placement:
 
 def _without_int8(net: PoseNetwork, placement: Placement, name: str) -> tuple[Placement, str]:
     """Another precision, and why, where int8 was asked for and cannot be."""
-    if placement.dtype != torch.int8 or (name == "openvino" and net.ranges):
+    if placement.dtype != torch.int8:
         return placement, ""
-    why = f"{name} has none" if net.ranges else "`livepose quantise` prepares a network for it"
+    if name != "openvino":
+        why = f"{name} has none"
+    elif not net.ranges:
+        why = "`livepose quantise` prepares a network for it"
+    elif not cpu_has_int8():  # without its instructions sums overflow
+        why = "this processor has no instructions for it"
+    else:
+        return placement, ""
     other = choose(str(placement.device))
     return other, f"int8 cannot be used ({why}); {other.precision_name} takes over"
 

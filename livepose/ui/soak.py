@@ -1,0 +1,164 @@
+"""``livepose soak``: the real window for minutes or hours, and what it costs.
+
+Measured: what the app adds to the pipeline (waiting, hand-over, painting), the UI thread's share of
+a core, how long that thread ever stood still, and whether memory grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from livepose import resources
+from livepose.capture import CaptureOptions
+from livepose.engine.session import DEFAULT_MODEL, Session
+from livepose.models.store import WeightsError, find, read_card
+from livepose.ui.display import display_problem
+
+if TYPE_CHECKING:
+    from livepose.frames import Result
+
+ADDED = ("wait", "handover", "paint")  # stages that are not the pipeline's
+STALL_MS = 50.0
+_TICK_MS = 10
+_WARM_S = 5.0  # at first, networks are loaded and windows laid out
+_PICTURES_AN_HOUR = 30 * 3600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--source", default=str(resources.CLIP), help="video (default: bundled)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or .safetensors file")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--fast", action="store_true",
+                        help="time-lapse: pictures as fast as they are painted")  # fmt: skip
+    parser.add_argument("--json", type=Path, help="file for the figures")
+
+
+def main(args: argparse.Namespace) -> int:
+    try:
+        read_card(find(args.model))
+    except WeightsError as error:
+        print(f"livepose soak: {error}", file=sys.stderr)
+        return 2
+    if problem := display_problem():
+        print(f"livepose soak: no window can be opened: {problem}", file=sys.stderr)
+        return 2
+    figures = run(args)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+    print(as_text(figures))
+    return 0
+
+
+class Log:
+    """Collects while the window runs; all on the UI thread."""
+
+    def __init__(self, clock_s: float) -> None:
+        self.begin = self._last = clock_s
+        self.cpu = time.thread_time()
+        self.added: list[float] = []
+        self.gaps: list[float] = []
+        self.memory: list[tuple[float, float]] = []  # seconds, MB
+
+    def painted(self, result: Result) -> None:
+        spent = result.frame.timeline.ms()
+        self.added.append(sum(spent.get(stage, 0.0) for stage in ADDED))
+
+    def tick(self, clock_s: float) -> None:
+        """Every `_TICK_MS`, if the thread is free."""
+        self.gaps.append(1e3 * (clock_s - self._last) - _TICK_MS)
+        self._last = clock_s
+        if not self.memory or clock_s - self.begin - self.memory[-1][0] >= 1:
+            self.memory.append((clock_s - self.begin, memory_mb()))
+
+    def figures(self, clock_s: float, dropped: int) -> dict[str, Any]:
+        seconds = clock_s - self.begin
+        pictures = len(self.added)
+        times, sizes = np.array(self.memory).T if self.memory else np.zeros((2, 1))
+        settled = times >= 0.2 * times[-1]
+        a_second = np.polyfit(times[settled], sizes[settled], 1)[0] if settled.sum() > 2 else 0.0
+        per_second = pictures / seconds
+        return {
+            "seconds": seconds, "painted": pictures, "dropped": dropped,
+            "pictures_per_second": per_second,
+            "added_ms": {"median": float(np.median(self.added or [0])),
+                         "p95": float(np.percentile(self.added or [0], 95))},
+            "ui_share_of_a_core": (time.thread_time() - self.cpu) / seconds,
+            "longest_stall_ms": max(self.gaps, default=0.0),
+            "stalls_over_50_ms": sum(gap > STALL_MS for gap in self.gaps),
+            "memory_mb": {"begin": float(sizes[settled][0]), "end": float(sizes[-1])},
+            # In the hour that so many pictures are at 30 a second.
+            "memory_mb_an_hour": float(a_second / max(per_second, 1e-9) * _PICTURES_AN_HOUR),
+        }  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Opens the window for so long; what happened in it."""
+    from PyQt5.QtCore import QTimer
+
+    from livepose.ui.app import make_application
+    from livepose.ui.options import AppOptions
+    from livepose.ui.window import MainWindow
+
+    app = make_application()
+    capture = CaptureOptions(loop=True, realtime=not args.fast)
+    with tempfile.TemporaryDirectory() as folder:
+        window = MainWindow(AppOptions(
+            session_factory=lambda on_result, on_event: Session(
+                args.source, args.model, options=capture, backend=args.backend,
+                on_result=on_result, on_event=on_event, lossless=args.fast,
+            ),
+            model=args.model, size=(1280, 720), settings=str(Path(folder) / "settings.ini"),
+        ))  # fmt: skip
+        logs: list[Log] = []
+        ticking = QTimer(interval=_TICK_MS, timeout=lambda: logs[0].tick(time.monotonic()))
+
+        def begin() -> None:
+            logs.append(Log(time.monotonic()))
+            dropped.append(window.session.stats().dropped)
+            window.picture.painted.connect(logs[0].painted)
+            ticking.start()
+
+        def end() -> None:
+            dropped.append(window.session.stats().dropped)
+            figures.update(logs[0].figures(time.monotonic(), dropped[1] - dropped[0]))
+            window.close()
+
+        dropped: list[int] = []
+        figures: dict[str, Any] = {}
+        QTimer.singleShot(round(1e3 * _WARM_S), begin)
+        QTimer.singleShot(round(1e3 * (_WARM_S + 60 * args.minutes)), end)
+        window.show()
+        window.start()
+        app.exec_()
+    return {"model": args.model, **figures}
+
+
+def memory_mb() -> float:
+    """Resident memory of this process; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * 4096 / 1e6
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    added, memory = figures["added_ms"], figures["memory_mb"]
+    return "\n".join([
+        f"{figures['seconds'] / 60:.1f} minutes, {figures['painted']} pictures "
+        f"({figures['pictures_per_second']:.1f} a second), {figures['dropped']} dropped",
+        f"added to the pipeline: median {added['median']:.1f} ms, 95 % {added['p95']:.1f} ms",
+        f"UI thread: {100 * figures['ui_share_of_a_core']:.0f} % of a core, longest stall "
+        f"{figures['longest_stall_ms']:.0f} ms, {figures['stalls_over_50_ms']} above 50 ms",
+        f"memory: {memory['begin']:.0f} -> {memory['end']:.0f} MB, "
+        f"{figures['memory_mb_an_hour']:+.1f} MB an hour of pictures",
+    ])  # fmt: skip

@@ -242,8 +242,11 @@ class MargiPose(nn.Module):
         if extra or any(not name.startswith("context.") for name in missing):
             raise ValueError(f"cannot go on from another kind of network: {missing + extra}")
 
-    def start_from(self, teacher: movenet.MoveNet) -> None:
+    def start_from(self, teacher: movenet.MoveNet) -> tuple[str, ...]:
         """Takes over MoveNet's trunk, pyramid and keypoint head (its heatmaps for COCO-17).
+
+        Returns:
+            What the names of the parameters begin with that were taken over.
 
         The other joints start from the mean of the rows that they lie between. The softmax over a
         map wants a sharper peak than the sigmoid that MoveNet was trained with: logits are scaled.
@@ -251,10 +254,10 @@ class MargiPose(nn.Module):
         sharpness = 2.0
         self.trunk.start_from(teacher.trunk)
         if self.config.trunk not in movenet.VARIANTS or self.config.heatmap_stride != 4:
-            return  # another pyramid starts afresh
+            return ("trunk.",)  # another pyramid starts afresh
         self.fpn.load_state_dict(teacher.fpn.state_dict())
         if self.config.output != "dsnt":
-            return
+            return "trunk.", "fpn."
         assert isinstance(self.joints, Head)
         head = teacher.keypoint_head
         parents = {
@@ -270,3 +273,4 @@ class MargiPose(nn.Module):
             for key, target in new.items():
                 target.copy_(torch.stack([old[key][r].mean(0) for r in rows]) * sharpness)
             self.presence_gain.fill_(1 / sharpness)
+        return "trunk.", "fpn.", "joints."

@@ -113,13 +113,17 @@ class MultiTask(nn.Module):
         odds = self.presence_gain.float() * numbers[..., 3] + self.presence_bias.float()
         return Output(xyz, odds.sigmoid(), xy, zy, xz, logits.xy.float())
 
-    def start_from(self, teacher: movenet.MoveNet) -> None:
+    def start_from(self, teacher: movenet.MoveNet) -> tuple[str, ...]:
         """Takes over MoveNet's trunk.
+
+        Returns:
+            What the names of the parameters begin with that were taken over.
 
         Raises:
             ValueError: it has another one.
         """
         self.trunk.start_from(teacher.trunk)
+        return ("trunk.",)
 
     def go_on_from(self, trained: nn.Module) -> None:
         """Takes over a trained network.

@@ -59,7 +59,7 @@ class TrainConfig:
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4
-    trunk_rate: float = 1.0
+    pretrained_rate: float = 1.0  # of the parts that start_from gives, as a share of rate
     frozen_blocks: int = 0  # first blocks of the trunk (and its stem) that are left as they are
     weight_decay: float = 0.01
     warm_up: int = 200

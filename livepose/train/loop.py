@@ -74,8 +74,10 @@ class Run:
         torch.manual_seed(config.seed)
         self.net = build(config.network)
         start = Path(config.start_from)
+        pretrained: tuple[str, ...] = ("trunk.", "fpn.", "joints.")
         if start.name.startswith("movenet-"):
-            self.net.start_from(MoveNet.load(start.stem.removeprefix("movenet-"), start))
+            movenet = MoveNet.load(start.stem.removeprefix("movenet-"), start)
+            pretrained = self.net.start_from(movenet)
         elif config.start_from:
             self.net.go_on_from(load_model(config.start_from)[0])
         # The first blocks work at high resolution: half of the time of a step, and general enough.
@@ -84,12 +86,13 @@ class Run:
                 getattr(self.net.trunk, name).requires_grad_(False)
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.net).requires_grad_(False).eval()
-        # Fresh layers learn at the full rate, the pretrained trunk at a fraction of it.
+        # Fresh layers learn at the full rate, pretrained ones at a fraction of it: at the full one
+        # they forget what they know.
         named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
-        trunk = [p for n, p in named if n.startswith("trunk.")]
-        rest = [p for n, p in named if not n.startswith("trunk.")]
-        self.scales = (config.trunk_rate, 1.0)
-        self.optimiser = torch.optim.AdamW([{"params": trunk}, {"params": rest}],
+        known = [p for n, p in named if n.startswith(pretrained)]
+        fresh = [p for n, p in named if not n.startswith(pretrained)]
+        self.scales = (config.pretrained_rate, 1.0)
+        self.optimiser = torch.optim.AdamW([{"params": known}, {"params": fresh}],
                                            weight_decay=config.weight_decay)  # fmt: skip
         # best: the highest AUC on the validation split. skipped: batches with unusable gradients.
         self.step, self.skipped, self.best, self.seconds = 0, 0, -1.0, 0.0

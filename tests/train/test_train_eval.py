@@ -127,7 +127,7 @@ def test_losses_by_name(people: Samples, coordinates: str, regulariser: str) -> 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_every_output_learns(people: Samples, tmp_path: Path, output: str) -> None:
     network = Config("small", 64, heatmap_stride=8, output=output)
-    run = Run(replace(CONFIG, network=network, steps=30, rate=2e-3, trunk_rate=1.0), tmp_path)
+    run = Run(replace(CONFIG, network=network, steps=30, rate=2e-3, pretrained_rate=1.0), tmp_path)
     batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
     losses = [run._update(dict(batch)) for _ in range(30)]
     name = "xy_match" if output == "heatmap" else "xy"
@@ -174,7 +174,7 @@ def test_loss_ignores_what_is_not_known() -> None:
 
 
 def test_a_few_steps_lower_the_loss(people: Samples, tmp_path: Path) -> None:
-    run = Run(replace(CONFIG, steps=30, rate=2e-3, trunk_rate=1.0), tmp_path)
+    run = Run(replace(CONFIG, steps=30, rate=2e-3, pretrained_rate=1.0), tmp_path)
     batch = collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])
     losses = [sum(run._update(dict(batch)).values()) for _ in range(30)]
     assert losses[-1] < 0.9 * losses[0]

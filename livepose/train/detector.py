@@ -36,6 +36,7 @@ from livepose.train.pack import TRUNK_LICENCE
 
 SIGMA = 0.12  # of the peak about a box's middle, in its sides
 RATE, WARM_UP, BATCH, DECAY, EMA = 1e-3, 100, 32, 0.01, 0.998
+PRETRAINED = 0.1  # share of the rate for the trunk, which knows much already
 VALIDATE_EVERY, CHECKED = 250, 400
 # Folders under --data with whole pictures, and their files of boxes under --labels.
 WHOLE = {"lspet_dataset": "lspet_dataset-people.npz", "daily_people": "daily_people-people.npz",
@@ -183,7 +184,11 @@ def run(
     net.trunk.start_from(MoveNet.load("lightning", args.start).trunk)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     slow = copy.deepcopy(net).requires_grad_(False).eval()
-    optimiser = torch.optim.AdamW(net.parameters(), weight_decay=DECAY)
+    trunk = set(net.trunk.parameters())
+    optimiser = torch.optim.AdamW([
+        {"params": list(net.trunk.parameters()), "share": PRETRAINED},
+        {"params": [p for p in net.parameters() if p not in trunk], "share": 1.0},
+    ], weight_decay=DECAY)  # fmt: skip
     file = args.out.with_suffix(".state.pt")
     first, seconds = 0, 0.0
     if file.exists():
@@ -198,7 +203,7 @@ def run(
     bar = tqdm(total=args.steps, initial=first, unit="steps", mininterval=10)
     for step, batch in enumerate(loader, first + 1):
         for group in optimiser.param_groups:
-            group["lr"] = cosine(step - 1, args.steps, RATE, WARM_UP)
+            group["lr"] = group["share"] * cosine(step - 1, args.steps, RATE, WARM_UP)
         with torch.autocast("cpu", torch.bfloat16):
             odds, sides = net(to_input(batch["image"]))
         middle, box = losses(odds.float(), sides.float(), batch)

@@ -75,21 +75,20 @@ def available_backends(device: str = "cpu") -> list[tuple[str, str]]:
 
 def points(models: Iterable[str], device: str = "cpu") -> list[Point]:
     """All points, without times. Raises `WeightsError` for a model that cannot be read."""
-    out = []
+    out, ways = [], available_backends(device)
     for model in models:
         card = store.read_card(store.find(model))
         output, stride = _output(card.config)
         quoted = {card.config.input_size: card.measured.get("lsp_test_pck")}
         quoted |= {int(k): v for k, v in card.measured.get("lsp_test_sizes", {}).items()}
+        rounded = {card.config.input_size: card.measured.get("lsp_test_int8", {}).get("pck")}
         for size in sorted(quoted):
-            for backend, precision in available_backends(device):
-                pck = quoted[size]
-                if precision == "int8":
-                    if not card.ranges:
-                        continue
-                    own = size == card.config.input_size
-                    pck = card.measured.get("lsp_test_int8", {}).get("pck") if own else None
-                out.append(Point(model, size, backend, precision, output, size // stride, pck))
+            for backend, precision in ways:
+                if precision == "int8" and not card.ranges:
+                    continue
+                known = rounded if precision == "int8" else quoted
+                out.append(Point(model, size, backend, precision, output, size // stride,
+                                 known.get(size)))  # fmt: skip
     return out
 
 

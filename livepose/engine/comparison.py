@@ -16,6 +16,12 @@ _STAGES = ("detect", "preprocess", "upload", "forward", "decode", "download", "t
 _A, _B = INDEX["left_shoulder"], INDEX["right_hip"]
 
 
+def _overall(values: np.ndarray) -> float:
+    """Of those that are known, NaN for none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
     """pixels, torsos: (J,) mean distance of the joints of the people that both found, NaN where
@@ -29,8 +35,7 @@ class Difference:
     @property
     def mean(self) -> float:
         """In torsos over all joints, NaN for none."""
-        known = self.torsos[~np.isnan(self.torsos)]
-        return float(known.mean()) if known.size else float("nan")
+        return _overall(self.torsos)
 
 
 def matched(a: Result, b: Result) -> list[tuple[Pose, Pose]]:
@@ -58,8 +63,8 @@ class Running:
         self.torsos = np.where(np.isnan(of.torsos), self.torsos, fresh)
 
     def __str__(self) -> str:
-        known = self.torsos[~np.isnan(self.torsos)]
-        return f"{100 * known.mean():.1f} % of a torso apart" if known.size else "nobody to compare"
+        mean = _overall(self.torsos)
+        return "nobody to compare" if np.isnan(mean) else f"{100 * mean:.1f} % of a torso apart"
 
 
 def network_ms(result: Result) -> float:

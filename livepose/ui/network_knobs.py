@@ -44,7 +44,7 @@ class NetworkKnobs(QWidget):
     ) -> None:  # fmt: skip
         super().__init__(parent)
         self._best, self._backends, self._offered = best, tuple(backends), tuple(sizes)
-        self._running, self._shown = Choice(""), (Choice(""), 0)
+        self._shown = (Choice(""), 0)
         self._apart, self._ms = Running(), float("nan")
         self.size = Picker("fullscreen", "Input size", _WIDTH)
         self.arithmetic = Picker("latency", "Arithmetic", _WIDTH)
@@ -80,7 +80,7 @@ class NetworkKnobs(QWidget):
         """What runs now; the pickers follow."""
         if net is None or (choice, threads) == self._shown:
             return
-        self._running, self._shown = choice, (choice, threads)
+        self._shown = (choice, threads)
         own = net.config.input_size
         sizes = {own, *self._offered} if takes_sizes(net.config) else {own}
         self._fill(self.size, [(f"{size} px", size) for size in sorted(sizes)], own)
@@ -111,7 +111,7 @@ class NetworkKnobs(QWidget):
     def _picked(self) -> None:
         backend, precision = self.arithmetic.currentData()
         self.chosen.emit(replace(
-            self._running, size=self.size.currentData(), backend=backend, precision=precision,
+            self._shown[0], size=self.size.currentData(), backend=backend, precision=precision,
             threads=self.threads.currentData() or 0,
         ))  # fmt: skip
 

@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,9 @@ class Log:
     def __init__(self, clock_s: float) -> None:
         self.begin = self._last = clock_s
         self.cpu = time.thread_time()
-        self.added: list[float] = []
-        self.gaps: list[float] = []
+        # What is kept must not look like memory that grows: plain doubles, and no gap by itself.
+        self.added = array("d")
+        self.longest_ms, self.stalls = 0.0, 0
         self.memory: list[tuple[float, float]] = []  # seconds, MB
 
     def painted(self, result: Result) -> None:
@@ -74,7 +76,9 @@ class Log:
 
     def tick(self, clock_s: float) -> None:
         """Every `_TICK_MS`, if the thread is free."""
-        self.gaps.append(1e3 * (clock_s - self._last) - _TICK_MS)
+        gap_ms = 1e3 * (clock_s - self._last) - _TICK_MS
+        self.longest_ms = max(self.longest_ms, gap_ms)
+        self.stalls += gap_ms > STALL_MS
         self._last = clock_s
         if not self.memory or clock_s - self.begin - self.memory[-1][0] >= 1:
             self.memory.append((clock_s - self.begin, memory_mb()))
@@ -92,8 +96,8 @@ class Log:
             "added_ms": {"median": float(np.median(self.added or [0])),
                          "p95": float(np.percentile(self.added or [0], 95))},
             "ui_share_of_a_core": (time.thread_time() - self.cpu) / seconds,
-            "longest_stall_ms": max(self.gaps, default=0.0),
-            "stalls_over_50_ms": sum(gap > STALL_MS for gap in self.gaps),
+            "longest_stall_ms": self.longest_ms,
+            "stalls_over_50_ms": self.stalls,
             "memory_mb": {"begin": float(sizes[settled][0]), "end": float(sizes[-1])},
             # In the hour that so many pictures are at 30 a second.
             "memory_mb_an_hour": float(a_second / max(per_second, 1e-9) * _PICTURES_AN_HOUR),

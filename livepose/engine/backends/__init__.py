@@ -92,9 +92,9 @@ def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Ba
     if name == "auto":
         name = "openvino" if on_cpu else "cuda-graph"
     placement, note = _without_int8(net, placement, name)
+    if name == "torch":
+        return TorchBackend(net, placement), note
     try:
-        if name == "torch":
-            return TorchBackend(net, placement), note
         if on_cpu == (name == "cuda-graph"):
             raise BackendError(f"it does not run on {placement.device.type}")
         if name == "openvino":
@@ -107,8 +107,6 @@ def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Ba
             return OnnxBackend(net, placement), note
         return CudaBackend(net, placement), note
     except Exception as error:  # not installed, or does not know this machine or network
-        if name == "torch":
-            raise
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         note = f"{name} cannot be used ({text}); torch runs the network"
         return TorchBackend(net, _without_int8(net, placement, "torch")[0]), note

@@ -39,6 +39,7 @@ from livepose.skeleton import COCO_17, INDEX, mirrored
 
 # People who are tilted by less are labelled as they are.
 _TILTED = np.radians(30)
+_NEVER_TURNED = ("mediapipe", "multipose")  # teachers that label pictures as they are only
 _COCO_FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
 
 
@@ -203,6 +204,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.upright and args.teacher in _NEVER_TURNED:
+        print(f"livepose label: {args.teacher} takes no --upright", file=sys.stderr)
+        return 2
     try:
         if args.teacher == "mediapipe":
             label = mediapipe_teacher()

@@ -110,7 +110,8 @@ def test_tilted_people_are_looked_at_upright_as_well() -> None:
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     out = ["--out", str(tmp_path / "l.npz")]
     gone = ["--teacher", "thunder", "--weights", str(tmp_path / "no.safetensors")]
-    for wrong in (["--teacher", "thunder"], ["--teacher", "nonsense"], gone):
+    turned = ["--teacher", "mediapipe", "--upright", "lspet"]  # it would be ignored
+    for wrong in (["--teacher", "thunder"], ["--teacher", "nonsense"], gone, turned):
         assert cli.main(["label", str(tmp_path), *wrong, *out]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert cli.main(["label", str(tmp_path / "no"), "--teacher", "base", *out]) == 2

@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 # Output channels of the stem and of blocks 0, 1-2, 3-5, 6-9, 10-12, 13-15, 16, the head. "small"
-# is Lightning's up to block 10, an eighth of its weights; its stride 32 is averaged.
+# is Lightning's up to block 9, a tenth of its weights; its stride 32 is averaged.
 WIDTHS: dict[str, tuple[int, ...]] = {
     "lightning": (32, 16, 24, 32, 64, 96, 160, 320, 1280),
     "thunder": (56, 32, 40, 56, 112, 168, 280, 560, 1280),
-    "small": (32, 16, 24, 32, 64, 96),
+    "small": (32, 16, 24, 32, 64),
 }
 VARIANTS = ("lightning", "thunder")  # that MoveNet was published in
 _STAGES = ((1, 2), (3, 4, 5), (6, 7, 8, 9), (10, 11, 12), (13, 14, 15), (16,))
@@ -96,13 +96,12 @@ class Trunk(nn.Module):
         super().__init__()
         self.stem = Conv(3, widths[0], 3, 2)
         self.block_0 = Block(widths[0], widths[1], 1, expansion=1)
-        cin, self.blocks = widths[1], 16 if len(widths) == 9 else 10
-        for blocks, cout in zip(_STAGES, widths[2:], strict=False):
+        cin, self.blocks = widths[1], 0
+        for blocks, cout in zip(_STAGES, widths[2:8], strict=False):
             for b in blocks:
-                if b <= self.blocks:
-                    setattr(self, f"block_{b}", Block(cin, cout, 2 if b in _STRIDE_2 else 1))
-                    cin = cout
-        self.head = Conv(cin, widths[8], 1) if self.blocks == 16 else None
+                setattr(self, f"block_{b}", Block(cin, cout, 2 if b in _STRIDE_2 else 1))
+                cin, self.blocks = cout, b
+        self.head = Conv(cin, widths[8], 1) if len(widths) > 8 else None
         self.channels = (widths[2], widths[3], widths[4], widths[8] if self.head else cin)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -45,8 +45,8 @@ class MultiTaskConfig:
 
     trunk: str = "small"
     input_size: int = 192
-    channels: int = 48
-    hidden: int = 256
+    channels: int = 32
+    hidden: int = 128
     window: int = 3
     depth_cells: int = 24
 

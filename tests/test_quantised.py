@@ -32,7 +32,8 @@ def made(kind: str) -> PoseNetwork:
     if kind == "multitask":
         net = MultiTask(MultiTaskConfig(input_size=64))
     elif kind == "context":
-        net = MargiPose(Config("lightning", 64, 24, 0, context_layers=1, context_width=16))
+        net = MargiPose(Config("lightning", 64, 24, 0, context_layers=1, context_width=16,
+                               lift_layers=1, lift_width=16))  # fmt: skip
     else:
         net = MargiPose(Config("small", 64, 24, 0, heatmap_stride=8))
     net = net.eval().requires_grad_(False)

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from livepose import dsnt, skeleton
 from livepose.models import movenet
 from livepose.models.context import HEADS, Context
+from livepose.models.lifting import Lifting
 from livepose.models.movenet import Conv, Head, Pyramid, Trunk, upsample
 from livepose.models.outputs import OUTPUTS, FullyConnected, as_logits, drawn
 from livepose.models.quantised import Ranges
@@ -57,12 +58,14 @@ class Output(NamedTuple):
 
 class Logits(NamedTuple):
     """Maps before the softmax, shapes as in `Output`; with a fully connected output also what it
-    says: (B, J, 3), x, y and the log-odds of presence."""
+    says: (B, J, 3), x, y and the log-odds of presence. With `Config.lift_layers` also looks:
+    (B, J, C), what the picture shows at each joint."""
 
     xy: Tensor
     zy: Tensor
     xz: Tensor
     numbers: Tensor | None = None
+    looks: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ class Config:
     attention over the picture (`livepose.models.context`), 0 layers for none. heatmap_stride:
     pixels of the input along the side of one cell of the xy maps. output: how coordinates come
     from maps, a key of `livepose.models.outputs.OUTPUTS`. lean_depth: depth from the features of
-    the attention alone.
+    the attention alone. lift_layers, lift_width: of the attention between joints that depth comes
+    from, too (`livepose.models.lifting`), 0 layers for none.
     """
 
     trunk: str = "lightning"
@@ -86,6 +90,8 @@ class Config:
     heatmap_stride: int = 4
     output: str = "dsnt"
     lean_depth: bool = False
+    lift_layers: int = 0
+    lift_width: int = 96
 
     def __post_init__(self) -> None:
         if self.trunk not in movenet.WIDTHS:
@@ -104,11 +110,13 @@ class Config:
             raise ValueError(f"peak_radius must not be negative, got {self.peak_radius}")
         if self.depth_cells < 2:
             raise ValueError(f"depth_cells must be at least 2, got {self.depth_cells}")
-        if self.context_layers < 0 or self.context_width < 1 or self.context_width % HEADS:
-            raise ValueError(
-                f"context_layers must not be negative and context_width be a multiple of {HEADS}, "
-                f"got {self.context_layers} and {self.context_width}"
-            )
+        for name in ("context", "lift"):
+            layers, width = getattr(self, f"{name}_layers"), getattr(self, f"{name}_width")
+            if layers < 0 or width < 1 or width % HEADS:
+                raise ValueError(
+                    f"{name}_layers must not be negative and {name}_width be a multiple of "
+                    f"{HEADS}, got {layers} and {width}"
+                )
 
 
 def check_size(height: int, width: int) -> None:
@@ -135,7 +143,8 @@ class DepthHead(nn.Module):
 
     def forward(
         self, c8: Tensor, c16: Tensor, c32: Tensor, logits: Tensor, context: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(zy, xz, looks)``, the last as in `Logits`."""
         if self.lean:
             assert context is not None
             y = upsample(context).float()
@@ -150,7 +159,9 @@ class DepthHead(nn.Module):
         columns = torch.einsum("bjhw,bchw->bjwc", at.softmax(-2), y)
         zy = torch.einsum("bjhc,jcd->bjhd", rows, self.zy.float())
         xz = torch.einsum("bjwc,jcd->bjdw", columns, self.xz.float())
-        return zy + logits.logsumexp(-1)[..., None], xz + logits.logsumexp(-2)[..., None, :]
+        looks = torch.einsum("bjhw,bchw->bjc", dsnt.flat_softmax(at), y)
+        zy = zy + logits.logsumexp(-1)[..., None]
+        return zy, xz + logits.logsumexp(-2)[..., None, :], looks
 
 
 def _resized(maps: Tensor, scale: float) -> Tensor:
@@ -178,6 +189,10 @@ class MargiPose(nn.Module):
         if config.context_layers:
             self.context = Context(c16, c32, skeleton.J, config.context_width,
                                    config.context_layers, DEPTH_FEATURES)  # fmt: skip
+        self.lifting = None
+        if config.lift_layers:
+            self.lifting = Lifting(skeleton.J, config.depth_cells, DEPTH_FEATURES,
+                                   config.lift_width, config.lift_layers)  # fmt: skip
         # The softmax does not see a constant added to a map: that degree of freedom, trained,
         # is the log-odds of the joint's presence.
         self.presence_gain = nn.Parameter(torch.full((skeleton.J,), 1.0))
@@ -203,8 +218,8 @@ class MargiPose(nn.Module):
             coarse, context = self.context(c16, c32, xy)
             xy = xy + _resized(coarse.float(), xy.shape[-1] / coarse.shape[-1])
         likely = as_logits(xy, self.config.output)
-        zy, xz = self.depth(c8, c16, c32, likely, context)
-        return Logits(xy, zy, xz, numbers)
+        zy, xz, looks = self.depth(c8, c16, c32, likely, context)
+        return Logits(xy, zy, xz, numbers, looks if self.lifting is not None else None)
 
     def decode(self, logits: Logits) -> Output:
         """DSNT and confidence: needs float32, whatever autocast says.
@@ -216,8 +231,6 @@ class MargiPose(nn.Module):
         with torch.autocast(logits.xy.device.type, enabled=False):
             raw = logits.xy.float()
             xy = dsnt.flat_softmax(as_logits(raw, kind))
-            zy, xz = (dsnt.flat_softmax(maps.float()) for maps in (logits.zy, logits.xz))
-            z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
             height = (xy.detach() * raw).sum((-2, -1))
             if logits.numbers is not None:
                 at, height = logits.numbers[..., :2], logits.numbers[..., 2]
@@ -226,11 +239,25 @@ class MargiPose(nn.Module):
             else:
                 radius = 0 if self.training else self.config.peak_radius
                 at = dsnt.dsnt(dsnt.around_peak(xy, radius) if radius else xy)
-            presence = self.presence_gain.float() * height + self.presence_bias.float()
-        return Output(torch.cat([at, z], -1), presence.sigmoid(), xy, zy, xz, raw)
+            odds = self.presence_gain.float() * height + self.presence_bias.float()
+            confidence = odds.sigmoid()
+            zy, xz = logits.zy.float(), logits.xz.float()
+            if self.lifting is not None:
+                likely = self.lifting(self._found(at, xy), confidence.detach(), logits.looks)
+                zy, xz = zy + likely[..., None, :], xz + likely[..., None]
+            zy, xz = dsnt.flat_softmax(zy), dsnt.flat_softmax(xz)
+            z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
+        return Output(torch.cat([at, z], -1), confidence, xy, zy, xz, raw)
+
+    def _found(self, at: Tensor, xy: Tensor) -> Tensor:
+        """The coordinates that depth is lifted from, as in evaluation; it does not train them."""
+        radius = self.config.peak_radius
+        if self.training and radius and self.config.output == "dsnt":
+            return dsnt.dsnt(dsnt.around_peak(xy.detach(), radius))
+        return at.detach()
 
     def go_on_from(self, trained: nn.Module) -> None:
-        """Takes over a trained network, which may lack the context: that starts by saying nothing.
+        """Takes over a trained network; context and lifting, if it lacks them, start afresh.
 
         Raises:
             ValueError: it is of another kind.
@@ -239,7 +266,8 @@ class MargiPose(nn.Module):
             missing, extra = self.load_state_dict(trained.state_dict(), strict=False)
         except RuntimeError as error:
             raise ValueError(f"cannot go on from another kind of network: {error}") from error
-        if extra or any(not name.startswith("context.") for name in missing):
+        new = ("context.", "lifting.")
+        if extra or any(not name.startswith(new) for name in missing):
             raise ValueError(f"cannot go on from another kind of network: {missing + extra}")
 
     def start_from(self, teacher: movenet.MoveNet) -> tuple[str, ...]:

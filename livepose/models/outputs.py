@@ -17,7 +17,7 @@ from livepose import dsnt
 from livepose.models.movenet import Conv
 
 OUTPUTS = ("dsnt", "heatmap", "fc")
-_FC_CHANNELS = 6
+_FC_CHANNELS = 5
 # Heatmap matching has peaks of 1; as logits, so much higher than what is around.
 _SHARP = 10.0
 

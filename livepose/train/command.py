@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.data.teachers import with_depth, with_teachers
@@ -49,6 +51,8 @@ def read_part(part: Part, data: Path, labels: Path) -> Samples:
     if part.teachers:
         files = [labels / name for name in part.teachers]
         samples = with_teachers(samples, files, part.trust)
+    if part.depth == "none":
+        return replace(samples, depth=np.full_like(samples.depth, np.nan))
     return with_depth(samples, labels / part.depth) if part.depth else samples
 
 

@@ -29,8 +29,9 @@ class Part:
     """One data set of the mix. reader: a key of `livepose.data.readers.READERS`.
 
     share: of the stream. teachers: files of pseudo-labels that vote with the human label, which
-    has `trust` votes. depth: file of pseudo-labels that adds weak depth. Paths are relative to
-    the folder given as --data, those of pseudo-labels to --labels.
+    has `trust` votes. depth: file of pseudo-labels that adds weak depth, or "none" where the data
+    set's own shall not count. Paths are relative to the folder given as --data, those of
+    pseudo-labels to --labels.
     """
 
     reader: str
@@ -69,6 +70,7 @@ class TrainConfig:
     coordinates: str = "euclidean"  # loss of x and y: a key of `loss.COORDINATE_LOSSES`
     regulariser: str = "js"  # of the maps: a key of `loss.REGULARISERS`
     sigma: float = 1.0
+    skeletons: int = 0  # without pictures, for each step; for networks with lift_layers
     presence_weight: float = 0.1  # of the confidence in the loss
     seed: int = 1
     workers: int = 1
@@ -85,6 +87,8 @@ class TrainConfig:
                             ("detection", DETECTION)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+        if self.skeletons and not getattr(self.network, "lift_layers", 0):
+            raise ValueError("skeletons are of use to a network with lift_layers only")
         for size in self.sizes:
             check_size(size, size)
 

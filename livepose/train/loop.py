@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -25,7 +26,8 @@ from tqdm import tqdm
 
 from livepose.crop import to_input
 from livepose.data.mix import Mix, collate
-from livepose.data.samples import Samples
+from livepose.data.samples import DataError, Samples
+from livepose.data.skeletons import Skeletons
 from livepose.evaluate.protocol import evaluate
 from livepose.models.margipose import Config, Output
 from livepose.models.movenet import MoveNet
@@ -34,7 +36,7 @@ from livepose.models.store import load_model
 from livepose.train.board import Board
 from livepose.train.config import PRECISIONS, TrainConfig
 from livepose.train.distil import Teacher, distil_parts
-from livepose.train.loss import loss_parts, multitask_parts, total
+from livepose.train.loss import lift_parts, loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
 
 SAVE_EVERY = 120  # seconds
@@ -98,6 +100,7 @@ class Run:
         self.step, self.skipped, self.best, self.seconds = 0, 0, -1.0, 0.0
         self._forward: nn.Module = self.net
         self._teacher = Teacher(config.distil_from, device) if config.distil_from else None
+        self._skeletons: Skeletons | None = None
 
     @property
     def _state_file(self) -> Path:
@@ -150,6 +153,11 @@ class Run:
         parts = self._parts(out, target)
         if self._teacher is not None:
             parts |= distil_parts(out, self._teacher(squares), c.distil_weight)
+        if self._skeletons is not None:
+            rng = np.random.default_rng((c.seed, self.step, self.rank))
+            drawn = self._skeletons(rng, c.skeletons // self.world)
+            lifting = self.net.get_submodule("lifting")
+            parts |= lift_parts(lifting, drawn, out, target, c.sigma)
         loss = total(parts)
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -196,6 +204,10 @@ class Run:
             self._forward = DistributedDataParallel(self.net)
         mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch, backgrounds,
                   c.sizes, c.batch, c.turned)  # fmt: skip
+        if c.skeletons:
+            self._skeletons = Skeletons([samples for samples, _ in parts], c.turned)
+            if not len(self._skeletons):
+                raise DataError("skeletons are wanted, but no data set has true 3D labels")
         mine = range(self.step * c.batch + self.rank, len(mix), self.world)
         ahead = 4 if c.workers else None
         loader = DataLoader(Subset(mix, mine), c.batch // self.world, num_workers=c.workers,

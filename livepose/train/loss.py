@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from livepose import dsnt, skeleton
+from livepose.data.skeletons import Lifted
 from livepose.models.margipose import Output
 from livepose.models.multitask import PARTS, joint_windows, part_windows
 from livepose.models.outputs import matching_losses
@@ -22,6 +23,8 @@ REGULARISERS = {
 
 # Squared errors of normalised coordinates are small beside cross entropies.
 _SQUARED = 10.0
+# A skeleton of labels implies depth with so many joints, and with this weight.
+_ENOUGH, _IMPLIED = 8, 0.5
 
 
 def loss_parts(
@@ -56,6 +59,35 @@ def loss_parts(
         "zy_reg": 0.5 * dsnt.average(regularise(out.zy, xyz[..., [2, 1]], sigma), deep),
         "xz_reg": 0.5 * dsnt.average(regularise(out.xz, xyz[..., [0, 2]], sigma), deep),
         "presence": presence_weight * presence_loss(out, target["present"]),
+    }
+
+
+def lift_parts(
+    lifting: nn.Module,
+    skeletons: Lifted,
+    out: Output,
+    target: dict[str, Tensor],
+    sigma: float = 1.0,
+) -> dict[str, Tensor]:
+    """Scalar losses of depth from skeletons alone (`livepose.models.lifting`).
+
+    lift, lift_reg: distance and regulariser of `skeletons`, whose depth is true. implied: pictures
+    without depth shall have the depth that their labelled skeleton implies.
+    """
+    device = out.xyz.device
+    xyz, sure, known = (torch.from_numpy(x).to(device)
+                        for x in (skeletons.xyz, skeletons.sure, skeletons.known))  # fmt: skip
+    maps = dsnt.flat_softmax(lifting(xyz[..., :2], sure), dims=1)
+    z = dsnt.dsnt(maps, dims=1)
+    flat = target["known"] & ~target["depth_known"]
+    flat = flat & (flat.sum(-1, keepdim=True) >= _ENOUGH)
+    with torch.no_grad():
+        odds = lifting(target["xyz"][..., :2], target["known"].float())
+        implied = dsnt.dsnt(dsnt.flat_softmax(odds, dims=1), dims=1)
+    return {
+        "lift": dsnt.average(dsnt.l1_losses(z, xyz[..., 2:]), known),
+        "lift_reg": dsnt.average(dsnt.js_reg_losses(maps, xyz[..., 2:], sigma), known),
+        "implied": _IMPLIED * dsnt.average(dsnt.l1_losses(out.xyz[..., 2:], implied), flat),
     }
 
 

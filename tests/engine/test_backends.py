@@ -23,7 +23,17 @@ from tests.engine.fakes import CPU, Log, session, tiny, wait_for
 
 CONFIGS = {
     "plain": Config("lightning", 64),
-    "context": Config("lightning", 64, 24, 0, context_layers=1, context_width=16, lean_depth=True),
+    "context": Config(
+        "lightning",
+        64,
+        24,
+        0,
+        context_layers=1,
+        context_width=16,
+        lean_depth=True,
+        lift_layers=1,
+        lift_width=16,
+    ),
     "heatmap": Config("small", 64, output="heatmap", heatmap_stride=8),
     "fc": Config("small", 64, output="fc", heatmap_stride=8),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +42,15 @@ class Convolutions(_Part):
 class Decoding(_Part):
     """The tensors of `Logits` -> (1, J, 4) x, y, z and confidence, and the three maps.
 
-    DSNT needs float32, whatever the convolutions run in.
+    DSNT needs float32, whatever the convolutions run in. names: of the tensors.
     """
 
+    def __init__(self, net: PoseNetwork, names: Sequence[str]) -> None:
+        super().__init__(net)
+        self.names = tuple(names)
+
     def forward(self, *logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        out = self.net.decode(Logits(*logits))
+        out = self.net.decode(Logits(**dict(zip(self.names, logits, strict=True))))
         return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
 
 
@@ -70,4 +75,6 @@ def exported(net: PoseNetwork, in_parts: bool = False, int8: bool = False) -> li
         if not in_parts:
             return [export(Whole(net, int8), (crop,))]
         first = Convolutions(net)
-        return [export(first, (crop,)), export(Decoding(net), first(crop))]
+        named = first.net.logits(first.scaled(crop))._asdict()
+        there = {name: tensor for name, tensor in named.items() if tensor is not None}
+        return [export(first, (crop,)), export(Decoding(net, list(there)), tuple(there.values()))]

@@ -157,7 +157,7 @@ class Run:
             rng = np.random.default_rng((c.seed, self.step, self.rank))
             drawn = self._skeletons(rng, c.skeletons // self.world)
             lifting = self.net.get_submodule("lifting")
-            parts |= lift_parts(lifting, drawn, out, target, c.sigma)
+            parts |= lift_parts(lifting, drawn, out, target)
         loss = total(parts)
         if not torch.isfinite(loss):
             raise FloatingPointError(

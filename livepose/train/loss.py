@@ -63,30 +63,28 @@ def loss_parts(
 
 
 def lift_parts(
-    lifting: nn.Module,
-    skeletons: Lifted,
-    out: Output,
-    target: dict[str, Tensor],
-    sigma: float = 1.0,
+    lifting: nn.Module, skeletons: Lifted, out: Output, target: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """Scalar losses of depth from skeletons alone (`livepose.models.lifting`).
 
-    lift, lift_reg: distance and regulariser of `skeletons`, whose depth is true. implied: pictures
-    without depth shall have the depth that their labelled skeleton implies.
+    lift: distance of the depth of `skeletons`, which is true. (With a regulariser on it, nothing
+    is learned for hundreds of steps.) implied: pictures without depth shall have the depth that
+    their labelled skeleton implies.
     """
     device = out.xyz.device
     xyz, sure, known = (torch.from_numpy(x).to(device)
                         for x in (skeletons.xyz, skeletons.sure, skeletons.known))  # fmt: skip
-    maps = dsnt.flat_softmax(lifting(xyz[..., :2], sure), dims=1)
-    z = dsnt.dsnt(maps, dims=1)
+
+    def depth(xy: Tensor, sure: Tensor) -> Tensor:
+        return dsnt.dsnt(dsnt.flat_softmax(lifting(xy, sure), dims=1), dims=1)
+
     flat = target["known"] & ~target["depth_known"]
     flat = flat & (flat.sum(-1, keepdim=True) >= _ENOUGH)
     with torch.no_grad():
-        odds = lifting(target["xyz"][..., :2], target["known"].float())
-        implied = dsnt.dsnt(dsnt.flat_softmax(odds, dims=1), dims=1)
+        implied = depth(target["xyz"][..., :2], target["known"].float())
+    z = depth(xyz[..., :2], sure)
     return {
         "lift": dsnt.average(dsnt.l1_losses(z, xyz[..., 2:]), known),
-        "lift_reg": dsnt.average(dsnt.js_reg_losses(maps, xyz[..., 2:], sigma), known),
         "implied": _IMPLIED * dsnt.average(dsnt.l1_losses(out.xyz[..., 2:], implied), flat),
     }
 

@@ -52,7 +52,8 @@ class Photos:
 def photos(folder: Path, labels: Path) -> Photos:
     """Pictures of a folder (and those in it) that a file of the MultiPose teacher names."""
     data = read_labels(labels, "image", "boxes")
-    files = {p.name: p for p in folder.rglob("*") if p.is_file()}
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    files = {p.name: p for p in files.values()} | files
     rows = [(files[str(n)], b[b[:, 4] >= _DOUBT]) for n, b in
             zip(data["image"], data["boxes"], strict=True) if str(n) in files]  # fmt: skip
     return Photos(tuple(p for p, _ in rows), tuple(b for _, b in rows))

@@ -1,8 +1,8 @@
 """Pseudo-labels by a teacher network, in the format of an ``.npz`` with one row an image.
 
-- ``image`` (N): file names; ``keypoints`` (N, 17, 4) float32, COCO-17: x, y in pixels of the
-  picture, score, disagreement. The mean of the picture and its mirror image, and their distance
-  as a fraction of the square that the teacher saw.
+- ``image`` (N): files, from the folder on; ``keypoints`` (N, 17, 4) float32, COCO-17: x, y in
+  pixels of the picture, score, disagreement. The mean of the picture and its mirror image, and
+  their distance as a fraction of the square that the teacher saw.
 - with the MediaPipe teacher also ``world`` (N, 33, 4) float32: x, y, z in metres about the middle
   of the hips (camera axes: x right, y down, z away) and visibility, NaN where nobody was found;
   ``image33`` (N, 33, 3): x, y in pixels and visibility.
@@ -143,7 +143,9 @@ def mediapipe_teacher() -> Teacher:
 
 def _pictures(folder: Path, skip: set[str]) -> Iterator[tuple[Path, np.ndarray]]:
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    files = [f for f in files if f.name not in skip and not f.stem.endswith("_mask")]
+    pictures = {f.with_suffix("") for f in files if f.suffix != ".png"}  # a PNG beside is a mask
+    files = [f for f in files if f.name not in skip and not f.stem.endswith("_mask")
+             and (f.suffix != ".png" or f.with_suffix("") not in pictures)]  # fmt: skip
     for file in tqdm(files, unit="images"):
         image = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if image is None:
@@ -161,7 +163,7 @@ def label_folder(
     """
     names, rows = [], []
     for file, image in _pictures(folder, skip):
-        names.append(file.name)
+        names.append(file.relative_to(folder).as_posix())
         rows.append(label(image, tilts.get(file.name, 0.0)))
     if not rows:
         raise FileNotFoundError(f"no pictures in {folder}")

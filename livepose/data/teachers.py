@@ -58,9 +58,16 @@ def _voice(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def points_of(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The labels in a file as predictions: (N, J, 3) pixels, NaN where it has none, and scores."""
+    """The labels in a file as predictions: (N, J, 3) pixels, NaN where it has none, and scores.
+
+    z is about the pelvis, as `Samples.depth`; only MediaPipe's files have it.
+    """
     points, score, _ = _in_table(samples, file)
-    return np.pad(points, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan), np.nan_to_num(score)
+    columns = read_labels(file)
+    z = np.full(score.shape, np.nan, "f4")
+    if "world" in columns:
+        z = _in_pixels(points, _blaze(samples, columns, "world", file))
+    return np.dstack([points, z]), np.nan_to_num(score)
 
 
 def _in_table(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -83,10 +90,30 @@ def _in_table(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.
 def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.ndarray:
     """(N,) the row of each sample in a file of labels, -1 where it has none."""
     row = {str(name): i for i, name in enumerate(columns["image"])}
-    index = np.array([row.get(path.name, -1) for path in samples.images])
+    # In folders of folders, names alone may occur twice.
+    index = np.array([row.get(f"{p.parent.name}/{p.name}", row.get(p.name, -1))
+                      for p in samples.images])  # fmt: skip
     if len(index) and (index < 0).all():
         raise DataError(f"{file} has labels for none of the pictures of {samples.name}")
     return index
+
+
+def _blaze(samples: Samples, columns: dict[str, np.ndarray], key: str, file: Path) -> np.ndarray:
+    """A column of MediaPipe's without its visibility, (N, J, 2 or 3), NaN where there is nobody."""
+    index = _rows(samples, columns, file)
+    points = blaze_to_table(columns[key][index][..., :-1])
+    return np.where(index[:, None, None] >= 0, points, np.nan)
+
+
+def _in_pixels(flat: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """Joints (N, J, 2) in pixels, (N, J, 3) in metres -> (N, J) depth in pixels, NaN for nobody.
+
+    Pixels per metre are the least-squares scale between the two flat skeletons.
+    """
+    a, b = (p - p[:, [INDEX["pelvis"]]] for p in (flat, world[..., :2]))
+    with np.errstate(all="ignore"):
+        scale = (a * b).sum((1, 2)) / (b * b).sum((1, 2))
+    return np.where(scale[:, None] > 0, world[..., 2] * scale[:, None], np.nan)
 
 
 def with_teachers(samples: Samples, files: Sequence[Path], trust: float = 1.5) -> Samples:
@@ -151,23 +178,16 @@ def blaze_to_table(points: np.ndarray) -> np.ndarray:
 def with_depth(samples: Samples, file: Path) -> Samples:
     """Adds weak depth from a MediaPipe teacher, only where its 2D agrees with the labels."""
     data = read_labels(file, "image", "world", "image33")
-    index = _rows(samples, data, file)
-    world, flat = (
-        np.where(index[:, None, None] >= 0, blaze_to_table(data[key][index][..., :n]), np.nan)
-        for key, n in (("world", 3), ("image33", 2))
-    )
-    # Pixels per metre: the least-squares scale between the two flat skeletons.
-    a, b = (p - p[:, [INDEX["pelvis"]]] for p in (flat, world[..., :2]))
+    world, flat = (_blaze(samples, data, key, file) for key in ("world", "image33"))
     with np.errstate(all="ignore"):
-        scale = (a * b).sum((1, 2)) / (b * b).sum((1, 2))
         error = (
             np.linalg.norm(flat - samples.joints, axis=-1)
             / torso(samples.joints, samples.known)[:, None]
         )
         agrees = samples.known & (error < 0.3)
         judged = samples.known & ~np.isnan(error)
-        trust = (agrees.sum(1) >= 0.75 * judged.sum(1)) & (judged.sum(1) >= 6) & (scale > 0)
-        depth = world[..., 2] * scale[:, None]
+        trust = (agrees.sum(1) >= 0.75 * judged.sum(1)) & (judged.sum(1) >= 6)
+    depth = _in_pixels(flat, world)
     # The row is trusted as a whole; a joint of it only if its own 2D is right.
     depth = np.where(trust[:, None] & agrees, depth, np.nan)
     return replace(samples, depth=depth.astype("f4"))

@@ -168,7 +168,8 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
     file, key = find(args.model), f"{args.dataset}_{args.split}" + "_boxed" * args.boxed
     if args.predictions:
         peer = args.predictions.stem
-        row = {k: figures[k] for k in ("pck", "auc", "per_group")}
+        kept = ("pck", "auc", "per_group", "3d")
+        row: dict[str, Any] = {k: figures[k] for k in kept if k in figures}
         row["command"] = f"{command} --predictions {peer}.npz"
         peers = dict(read_card(file).measured.get("peers", {}))
         peers[key] = peers.get(key, {}) | {peer: row}

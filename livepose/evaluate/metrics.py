@@ -98,7 +98,8 @@ def pckh(
 
 @dataclass(frozen=True, slots=True)
 class Score3D:
-    """mpjpe, pa_mpjpe: millimetres. pck, auc: of 3D errors, 0..1. joints: how many counted."""
+    """mpjpe, pa_mpjpe: millimetres, of the joints that were found. pck, auc: of 3D errors, 0..1,
+    missing is wrong. joints: how many counted."""
 
     mpjpe: float
     pa_mpjpe: float
@@ -149,7 +150,8 @@ def score_3d(
     without either, or with fewer than four joints, do not count. (PCK and AUC: Mehta et al. 2017.)
 
     Args:
-        predicted, true: (N, J, 3) metres. counts: (N, J) bool, labelled and in the picture.
+        predicted, true: (N, J, 3) metres, predicted NaN where nothing was found. counts: (N, J)
+            bool, labelled and in the picture.
     """
     i = skeleton.indices(joints)
     pelvis, neck = INDEX["pelvis"], INDEX["neck"]
@@ -160,10 +162,14 @@ def score_3d(
     if not k.any():
         return Score3D(np.nan, np.nan, np.nan, np.nan, 0)
     a, b = (x[:, i] - x[n, root][:, None] for x in (predicted, true))
-    error = np.nan_to_num(np.linalg.norm(a - b, axis=-1), nan=np.inf)[k]
-    aligned = np.linalg.norm(align(a, b, k) - b, axis=-1)[k]
+    found = k & np.isfinite(a).all(-1)
+    if not found.any():
+        return Score3D(np.nan, np.nan, 0.0, 0.0, int(k.sum()))
+    distance = np.linalg.norm(a - b, axis=-1)
+    aligned = np.linalg.norm(align(a, b, found) - b, axis=-1)
+    error = np.where(found, distance, np.inf)[k]
     auc = np.mean([(error <= 0.005 * step).mean() for step in range(31)])
     return Score3D(
-        1000 * float(error.mean()), 1000 * float(aligned.mean()), float((error <= 0.15).mean()),
-        float(auc), int(k.sum()),
+        1000 * float(distance[found].mean()), 1000 * float(aligned[found].mean()),
+        float((error <= 0.15).mean()), float(auc), int(k.sum()),
     )  # fmt: skip

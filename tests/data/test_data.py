@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,24 @@ def test_depth_is_in_pixels_and_only_where_2d_agrees(tmp_path: Path) -> None:
     assert s.depth[0, INDEX["left_wrist"]] == pytest.approx(5, rel=1e-3)  # 0.1 m at 50 px a metre
     assert s.depth[0, INDEX["nose"]] == pytest.approx(0, abs=1e-3)
     assert np.isnan(s.depth[1]).all()
+
+
+def test_labels_of_mediapipe_are_predictions_with_depth(tmp_path: Path) -> None:
+    labels = _pseudo(tmp_path)
+    world, flat = _blaze(labels["keypoints"])
+    np.savez(tmp_path / "labels.npz", **labels, world=world, image33=flat)
+    samples = read("pseudo", tmp_path)
+    world, flat = world[:2], flat[:2]
+    world[1], flat[1] = np.nan, np.nan
+    names = np.array(["a/0.jpg", "b/0.jpg"])  # two pictures of one name
+    np.savez(tmp_path / "m.npz", image=names, world=world, image33=flat)
+    files = tuple(tmp_path / str(name) for name in names[[1, 0]])
+    points, score = teachers.points_of(replace(samples, images=files), tmp_path / "m.npz")
+    assert np.isnan(points[0]).all()
+    assert not score[0].any()
+    assert points[1, INDEX["left_wrist"], 2] == pytest.approx(5, rel=1e-3)
+    np.testing.assert_allclose(points[1, 5:17, :2], labels["keypoints"][0, 5:, :2], atol=1e-3)
+    assert score[1, 5:17].min() > 0.5
 
 
 def test_teachers_vote_with_the_human(tmp_path: Path, lsp: Path) -> None:

@@ -39,6 +39,7 @@ def test_a_model_labels_a_folder(tmp_path: Path, teacher: str, capsys) -> None: 
     folder = tmp_path / "images"
     for name in ("a", "b"):
         write_image(folder / f"{name}.jpg", 90, 120)
+    write_image(folder / "a.png", 90, 120)  # its mask
     (folder / "broken.jpg").write_bytes(b"x")
     labels = label(folder, tmp_path / "out/l.npz", "--teacher", teacher)
     assert "broken.jpg: not a readable picture, skipped" in capsys.readouterr().err
@@ -46,6 +47,7 @@ def test_a_model_labels_a_folder(tmp_path: Path, teacher: str, capsys) -> None: 
     assert labels["keypoints"].shape == (2, 17, 4)
     assert (labels["keypoints"][..., 3] > 0).any()
 
+    (folder / "a.png").unlink()
     for name in ("a", "b"):  # the mean with the mirror image does not depend on which is which
         file = folder / f"{name}.jpg"
         cv2.imwrite(str(file.with_suffix(".png")), cv2.imread(str(file))[:, ::-1])

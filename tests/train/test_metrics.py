@@ -66,6 +66,19 @@ def test_mpjpe_by_hand() -> None:
     assert np.isnan(score_3d(predicted, true, counts & False).mpjpe)
 
 
+def test_what_was_not_found_is_wrong_but_has_no_distance() -> None:
+    true, counts = pose()
+    predicted = true.copy()
+    predicted[0] = np.nan
+    score = score_3d(predicted, true, counts)
+    assert score.mpjpe == pytest.approx(0, abs=1e-6)
+    assert score.pa_mpjpe == pytest.approx(0, abs=1e-6)
+    assert score.pck == score.auc == pytest.approx(2 / 3)
+    nobody = score_3d(np.full_like(true, np.nan), true, counts)
+    assert np.isnan(nobody.mpjpe)
+    assert (nobody.pck, nobody.joints) == (0, 3 * 17)
+
+
 def test_the_neck_stands_in_for_a_pelvis_outside() -> None:
     true, counts = pose()
     counts[:, INDEX["pelvis"]] = False

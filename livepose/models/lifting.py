@@ -26,8 +26,10 @@ class Lifting(nn.Module):
         self.mix = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         self.layers = nn.Sequential(*(Layer(width) for _ in range(layers)))
         self.norm, self.depth = nn.LayerNorm(width), nn.Linear(width, cells)
-        for fresh in (self.look.weight, self.depth.weight, self.depth.bias):
-            nn.init.zeros_(fresh)  # at first it says nothing, then what the places alone say
+        nn.init.zeros_(self.look.weight)  # at first what the places alone say
+        # Where it said nothing at first, it would say nothing for hundreds of steps: the
+        # regulariser of the maps finds the mean depth long before anything else is learned.
+        nn.init.normal_(self.depth.weight, 0, 0.1)
 
     def forward(self, xy: Tensor, sure: Tensor, looks: Tensor | None = None) -> Tensor:
         """

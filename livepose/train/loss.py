@@ -67,9 +67,8 @@ def lift_parts(
 ) -> dict[str, Tensor]:
     """Scalar losses of depth from skeletons alone (`livepose.models.lifting`).
 
-    lift: distance of the depth of `skeletons`, which is true. (With a regulariser on it, nothing
-    is learned for hundreds of steps.) implied: pictures without depth shall have the depth that
-    their labelled skeleton implies.
+    lift: distance of the depth of `skeletons`, which is true. implied: pictures without depth
+    shall have the depth that their labelled skeleton implies.
     """
     device = out.xyz.device
     xyz, sure, known = (torch.from_numpy(x).to(device)

@@ -73,7 +73,7 @@ def test_what_was_not_found_is_wrong_but_has_no_distance() -> None:
     score = score_3d(predicted, true, counts)
     assert score.mpjpe == pytest.approx(0, abs=1e-6)
     assert score.pa_mpjpe == pytest.approx(0, abs=1e-6)
-    assert score.pck == score.auc == pytest.approx(2 / 3)
+    assert (score.pck, score.auc) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     nobody = score_3d(np.full_like(true, np.nan), true, counts)
     assert np.isnan(nobody.mpjpe)
     assert (nobody.pck, nobody.joints) == (0, 3 * 17)

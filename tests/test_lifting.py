@@ -109,13 +109,13 @@ def test_depth_is_learned_from_skeletons_alone() -> None:
     """Bodies that are all the same: how far a joint is follows from the places of all."""
     torch.manual_seed(0)
     draw = Skeletons([samples(far(1), focal=1e6)], turned=0)
-    rng, net = np.random.default_rng(0), Lifting(J, 24, 8, 32, 1)
+    rng, net = np.random.default_rng(0), Lifting(J, 8, 64, 1)
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
     out = Output(*(torch.zeros(1, J, 3) for _ in range(6)))
     nobody = {"xyz": torch.zeros(1, J, 3), "known": torch.zeros(1, J, dtype=torch.bool),
               "depth_known": torch.zeros(1, J, dtype=torch.bool)}  # fmt: skip
     errors = []
-    for _ in range(300):
+    for _ in range(150):
         parts = lift_parts(net, draw(rng, 64), out, nobody)
         optimiser.zero_grad()
         parts["lift"].backward()
@@ -125,17 +125,15 @@ def test_depth_is_learned_from_skeletons_alone() -> None:
 
 
 class Says(nn.Module):
-    """Says one depth cell of four for every joint, and remembers what it was asked."""
+    """Says one depth for every joint, and remembers what it was asked."""
 
-    def __init__(self, cell: int) -> None:
+    def __init__(self, depth: float) -> None:
         super().__init__()
-        self.cell, self.asked = cell, []  # type: ignore[var-annotated]
+        self.depth, self.asked = depth, []  # type: ignore[var-annotated]
 
     def forward(self, xy: Tensor, sure: Tensor) -> Tensor:
         self.asked.append((xy, sure))
-        odds = torch.full((*xy.shape[:2], 4), -50.0)
-        odds[..., self.cell] = 50.0
-        return odds
+        return torch.full(xy.shape[:2], self.depth)
 
 
 def test_labelled_skeletons_imply_depth_where_none_is_known() -> None:
@@ -145,7 +143,7 @@ def test_labelled_skeletons_imply_depth_where_none_is_known() -> None:
     deep[1] = True  # the second has its own depth
     target = {"xyz": torch.rand(3, J, 3), "known": known, "depth_known": deep}
     some = Lifted(np.zeros((2, J, 3), "f4"), np.ones((2, J), "f4"), np.ones((2, J), bool))
-    says = Says(3)  # the last cell's centre is 0.75
+    says = Says(0.75)
     parts = lift_parts(says, some, out, target)
     assert parts["lift"].item() == pytest.approx(0.75)
     assert parts["implied"].item() == pytest.approx(0.5 * 0.75)
@@ -160,18 +158,28 @@ def test_a_network_lifts_what_it_found() -> None:
     plain = MargiPose(replace(LIFTED, lift_layers=0)).eval()
     net.go_on_from(plain)
     x = torch.randn(2, 3, 64, 64)
+    assert net.lifting is not None
     with torch.no_grad():
-        assert net.lifting is not None
-        net.lifting.depth.weight.zero_()
-        net.lifting.depth.bias.zero_()
-        for a, b in zip(net(x), plain(x), strict=True):
-            assert torch.equal(a, b)
-        net.lifting.depth.bias[20] = 30.0
+        net.lifting.depth.bias.fill_(0.7)
+        net.lifting.spread.fill_(-3)  # and is sure of it
         out = net(x)
     assert torch.equal(out.xy, plain(x).xy)
-    assert torch.allclose(out.xyz[..., 2], torch.tensor((20.5 / 24) * 2 - 1), atol=0.02)
+    assert torch.allclose(out.xyz[..., 2], torch.tensor(0.7), atol=0.05)
     z = (dsnt.dsnt(out.zy)[..., 0] + dsnt.dsnt(out.xz)[..., 1]) / 2
     assert torch.allclose(out.xyz[..., 2], z)
+
+
+def test_the_picture_may_object() -> None:
+    """What is seen at the joints changes their depth, and is learned from pictures only."""
+    torch.manual_seed(0)
+    net = Lifting(J, 8, 32, 1)
+    nn.init.normal_(net.depth.weight)
+    xy, sure, looks = torch.rand(2, J, 2), torch.ones(2, J), torch.randn(2, J, 8)
+    assert torch.equal(net(xy, sure, looks), net(xy, sure))
+    nn.init.normal_(net.look.weight)
+    assert (net(xy, sure, looks) - net(xy, sure)).abs().mean() > 0.1
+    net(xy, sure).sum().backward()
+    assert net.look.weight.grad is None
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -190,7 +198,7 @@ def test_it_sees_the_coordinates_of_evaluation(training: bool) -> None:
 
 def test_half_precision_keeps_coordinates() -> None:
     torch.manual_seed(0)
-    net = Lifting(J, 24, 8, 32, 1)
+    net = Lifting(J, 8, 32, 1)
     nn.init.normal_(net.depth.weight)
     xy, sure, looks = torch.rand(4, J, 2) * 2 - 1, torch.rand(4, J), torch.randn(4, J, 8)
     with torch.no_grad():
@@ -204,7 +212,7 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lift_layers"):
         TrainConfig((), skeletons=8)
     with pytest.raises(ValueError, match="lift_layers must not be negative and lift_width"):
-        Config(lift_layers=1, lift_width=10)
+        Config(lift_layers=1, lift_width=0)
     config = TrainConfig((), network=LIFTED, skeletons=8, steps=1, workers=0)
     people = replace(samples(far(2)), xyz=None, camera=None)
     with pytest.raises(DataError, match="true 3D labels"):

@@ -1,35 +1,41 @@
 """Depth from the skeleton as a whole: where all joints are says much about how far each one is.
 
-After Martinez et al. 2017, *A simple yet effective baseline for 3D human pose estimation*: two
-dimensions are lifted to three by a small network that sees no picture. Here every joint is a token
-that looks at all the others, with what the picture shows at its place; without a picture the
-same network learns from skeletons alone (`livepose.data.skeletons`), of which there are as many as
-one likes, and from every side.
+After Martinez et al. 2017, *A simple yet effective baseline for 3D human pose estimation*: a small
+network with residual layers lifts two dimensions to three, and sees no picture. It learns from
+skeletons alone (`livepose.data.skeletons`), of which there are as many as one likes, from every
+side. In the pose network it also hears what the picture shows at each joint.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from livepose.models.context import Layer
+from livepose import dsnt
+
+_LOOK = 4  # numbers that tell what the picture shows at a joint
+_SPREAD = 0.15  # at first, of what it says about depth
 
 
 class Lifting(nn.Module):
-    """Logits over D depth cells for each of J joints, from places and what is seen there."""
+    """Depth of J joints from their places; looks: features of the picture at each."""
 
-    def __init__(self, joints: int, cells: int, looks: int, width: int, layers: int) -> None:
+    def __init__(self, joints: int, looks: int, width: int, layers: int) -> None:
         super().__init__()
-        self.place, self.look = nn.Linear(3, width), nn.Linear(looks, width, bias=False)
-        self.joint = nn.Parameter(0.1 * torch.randn(joints, width))
-        self.mix = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
-        self.layers = nn.Sequential(*(Layer(width) for _ in range(layers)))
-        self.norm, self.depth = nn.LayerNorm(width), nn.Linear(width, cells)
+        self.look = nn.Linear(looks, _LOOK, bias=False)
         nn.init.zeros_(self.look.weight)  # at first what the places alone say
-        # Where it said nothing at first, it would say nothing for hundreds of steps: the
-        # regulariser of the maps finds the mean depth long before anything else is learned.
-        nn.init.normal_(self.depth.weight, 0, 0.1)
+        self.enter = nn.Linear((3 + _LOOK) * joints, width)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(),
+                          nn.Linear(width, width))
+            for _ in range(layers)
+        )  # fmt: skip
+        self.norm, self.depth = nn.LayerNorm(width), nn.Linear(width, joints)
+        nn.init.zeros_(self.depth.weight)
+        self.spread = nn.Parameter(torch.full((joints,), math.log(_SPREAD)))
 
     def forward(self, xy: Tensor, sure: Tensor, looks: Tensor | None = None) -> Tensor:
         """
@@ -38,12 +44,24 @@ class Lifting(nn.Module):
             looks: (B, J, C) features of the picture at the joints, None without a picture.
 
         Returns:
-            (B, J, D), float32.
+            (B, J) depth in the units of x and y, float32.
         """
         places = torch.cat([xy * sure[..., None], sure[..., None]], -1).float()
-        # Coordinates are finer than half precision is.
-        tokens = F.linear(places, self.place.weight.float(), self.place.bias.float()) + self.joint
-        tokens = tokens.to(self.joint.dtype)
+        seen = places.new_zeros(*sure.shape, _LOOK)
         if looks is not None:
-            tokens = tokens + self.look(looks.to(self.joint.dtype))
-        return self.depth(self.norm(self.layers(self.mix(tokens)))).float()
+            seen = self.look(looks.to(self.look.weight.dtype)).float()
+        # Coordinates are finer than half precision is.
+        x = _precisely(self.enter, torch.cat([places, seen], -1).flatten(1))
+        for layer in self.layers:
+            x = x + layer(x.to(self.look.weight.dtype)).float()
+        return _precisely(self.depth, F.gelu(self.norm(x.to(self.look.weight.dtype))).float())
+
+    def odds(self, depth: Tensor, cells: int) -> Tensor:
+        """(B, J) depth -> (B, J, cells) logits of Gaussians about it."""
+        centres = dsnt.cell_centres(cells, device=depth.device)
+        far = (centres - depth[..., None]) / self.spread.float().exp()[:, None]
+        return -0.5 * far.square()
+
+
+def _precisely(layer: nn.Linear, x: Tensor) -> Tensor:
+    return F.linear(x, layer.weight.float(), layer.bias.float())

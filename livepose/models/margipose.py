@@ -77,8 +77,8 @@ class Config:
     attention over the picture (`livepose.models.context`), 0 layers for none. heatmap_stride:
     pixels of the input along the side of one cell of the xy maps. output: how coordinates come
     from maps, a key of `livepose.models.outputs.OUTPUTS`. lean_depth: depth from the features of
-    the attention alone. lift_layers, lift_width: of the attention between joints that depth comes
-    from, too (`livepose.models.lifting`), 0 layers for none.
+    the attention alone. lift_layers, lift_width: of what lifts the skeleton as a whole
+    (`livepose.models.lifting`), 0 layers for none.
     """
 
     trunk: str = "lightning"
@@ -91,7 +91,7 @@ class Config:
     output: str = "dsnt"
     lean_depth: bool = False
     lift_layers: int = 0
-    lift_width: int = 96
+    lift_width: int = 256
 
     def __post_init__(self) -> None:
         if self.trunk not in movenet.WIDTHS:
@@ -110,13 +110,16 @@ class Config:
             raise ValueError(f"peak_radius must not be negative, got {self.peak_radius}")
         if self.depth_cells < 2:
             raise ValueError(f"depth_cells must be at least 2, got {self.depth_cells}")
-        for name in ("context", "lift"):
-            layers, width = getattr(self, f"{name}_layers"), getattr(self, f"{name}_width")
-            if layers < 0 or width < 1 or width % HEADS:
-                raise ValueError(
-                    f"{name}_layers must not be negative and {name}_width be a multiple of "
-                    f"{HEADS}, got {layers} and {width}"
-                )
+        if self.context_layers < 0 or self.context_width < 1 or self.context_width % HEADS:
+            raise ValueError(
+                f"context_layers must not be negative and context_width be a multiple of {HEADS}, "
+                f"got {self.context_layers} and {self.context_width}"
+            )
+        if self.lift_layers < 0 or self.lift_width < 1:
+            raise ValueError(
+                "lift_layers must not be negative and lift_width be positive, got "
+                f"{self.lift_layers} and {self.lift_width}"
+            )
 
 
 def check_size(height: int, width: int) -> None:
@@ -191,8 +194,9 @@ class MargiPose(nn.Module):
                                    config.context_layers, DEPTH_FEATURES)  # fmt: skip
         self.lifting = None
         if config.lift_layers:
-            self.lifting = Lifting(skeleton.J, config.depth_cells, DEPTH_FEATURES,
-                                   config.lift_width, config.lift_layers)  # fmt: skip
+            self.lifting = Lifting(
+                skeleton.J, DEPTH_FEATURES, config.lift_width, config.lift_layers
+            )
         # The softmax does not see a constant added to a map: that degree of freedom, trained,
         # is the log-odds of the joint's presence.
         self.presence_gain = nn.Parameter(torch.full((skeleton.J,), 1.0))
@@ -243,7 +247,8 @@ class MargiPose(nn.Module):
             confidence = odds.sigmoid()
             zy, xz = logits.zy.float(), logits.xz.float()
             if self.lifting is not None:
-                likely = self.lifting(self._found(at, xy), confidence.detach(), logits.looks)
+                depth = self.lifting(self._found(at, xy), confidence.detach(), logits.looks)
+                likely = self.lifting.odds(depth, self.config.depth_cells)
                 zy, xz = zy + likely[..., None, :], xz + likely[..., None]
             zy, xz = dsnt.flat_softmax(zy), dsnt.flat_softmax(xz)
             z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2

@@ -73,18 +73,14 @@ def lift_parts(
     device = out.xyz.device
     xyz, sure, known = (torch.from_numpy(x).to(device)
                         for x in (skeletons.xyz, skeletons.sure, skeletons.known))  # fmt: skip
-
-    def depth(xy: Tensor, sure: Tensor) -> Tensor:
-        return dsnt.dsnt(dsnt.flat_softmax(lifting(xy, sure), dims=1), dims=1)
-
     flat = target["known"] & ~target["depth_known"]
     flat = flat & (flat.sum(-1, keepdim=True) >= _ENOUGH)
     with torch.no_grad():
-        implied = depth(target["xyz"][..., :2], target["known"].float())
-    z = depth(xyz[..., :2], sure)
+        implied = lifting(target["xyz"][..., :2], target["known"].float())
+    z = lifting(xyz[..., :2], sure)
     return {
-        "lift": dsnt.average(dsnt.l1_losses(z, xyz[..., 2:]), known),
-        "implied": _IMPLIED * dsnt.average(dsnt.l1_losses(out.xyz[..., 2:], implied), flat),
+        "lift": dsnt.average((z - xyz[..., 2]).abs(), known),
+        "implied": _IMPLIED * dsnt.average((out.xyz[..., 2] - implied).abs(), flat),
     }
 
 

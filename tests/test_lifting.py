@@ -145,7 +145,7 @@ def test_labelled_skeletons_imply_depth_where_none_is_known() -> None:
     some = Lifted(np.zeros((2, J, 3), "f4"), np.ones((2, J), "f4"), np.ones((2, J), bool))
     says = Says(0.75)
     parts = lift_parts(says, some, out, target)
-    assert parts["lift"].item() == pytest.approx(0.75)
+    assert parts["lift"].item() == pytest.approx(10 * 0.75)
     assert parts["implied"].item() == pytest.approx(0.5 * 0.75)
     assert torch.equal(says.asked[0][1], known.float())
     agrees = out._replace(xyz=torch.full((3, J, 3), 0.75))

@@ -23,8 +23,9 @@ REGULARISERS = {
 
 # Squared errors of normalised coordinates are small beside cross entropies.
 _SQUARED = 10.0
-# A skeleton of labels implies depth with so many joints, and with this weight.
-_ENOUGH, _IMPLIED = 8, 0.5
+# Skeletons without pictures must be heard beside the regularisers of the maps, whose gradients are
+# steep. A skeleton of labels implies depth with so many joints, and with this weight.
+_LIFT, _ENOUGH, _IMPLIED = 10.0, 8, 0.5
 
 
 def loss_parts(
@@ -79,7 +80,7 @@ def lift_parts(
         implied = lifting(target["xyz"][..., :2], target["known"].float())
     z = lifting(xyz[..., :2], sure)
     return {
-        "lift": dsnt.average((z - xyz[..., 2]).abs(), known),
+        "lift": _LIFT * dsnt.average((z - xyz[..., 2]).abs(), known),
         "implied": _IMPLIED * dsnt.average((out.xyz[..., 2] - implied).abs(), flat),
     }
 

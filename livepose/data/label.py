@@ -184,7 +184,11 @@ def tilts_of(samples: Samples) -> dict[str, float]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", type=Path, help="folder of pictures, those in it included")
+    parser.add_argument(
+        "images", type=Path,
+        help="folder of pictures, those in it included; not masks: NAME_mask.png, or NAME.png "
+        "beside a picture NAME",
+    )  # fmt: skip
     parser.add_argument(
         "--teacher", required=True,
         help="thunder, lightning, multipose, mediapipe, or a model of livepose",

@@ -50,7 +50,7 @@ def seen_by_teacher(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _voice(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What one teacher says of the samples: joints (N, J, 2), sure (N, J), present (N, J)."""
-    points, score, disagreement = _in_table(samples, file)
+    points, score, disagreement = _in_table(samples, read_labels(file), file)
     if np.isnan(disagreement).all():
         sure = score > _VISIBLE
         return points, sure, np.where(sure, 1, np.nan)
@@ -62,20 +62,21 @@ def points_of(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray]:
 
     z is about the pelvis, as `Samples.depth`; only MediaPipe's files have it.
     """
-    points, score, _ = _in_table(samples, file)
     columns = read_labels(file)
+    points, score, _ = _in_table(samples, columns, file)
     z = np.full(score.shape, np.nan, "f4")
     if "world" in columns:
         z = _in_pixels(points, _blaze(samples, columns, "world", file))
     return np.dstack([points, z]), np.nan_to_num(score)
 
 
-def _in_table(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _in_table(
+    samples: Samples, columns: dict[str, np.ndarray], file: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joints (N, J, 2), scores (N, J), disagreements (N, J) of a file, NaN where it has none.
 
     The first joints of the table are COCO's, so a file with these is one with the whole table.
     """
-    columns = read_labels(file)
     index = _rows(samples, columns, file)
     found = np.flatnonzero(index >= 0)
     table = np.full((len(samples), J, 4), np.nan, "f4")
@@ -90,9 +91,13 @@ def _in_table(samples: Samples, file: Path) -> tuple[np.ndarray, np.ndarray, np.
 def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.ndarray:
     """(N,) the row of each sample in a file of labels, -1 where it has none."""
     row = {str(name): i for i, name in enumerate(columns["image"])}
-    # In folders of folders, names alone may occur twice.
-    index = np.array([row.get(f"{p.parent.name}/{p.name}", row.get(p.name, -1))
-                      for p in samples.images])  # fmt: skip
+
+    def of(picture: Path) -> int:
+        # In folders of folders, names alone may occur twice: as much of the path as is labelled.
+        tails = ("/".join(picture.parts[k:]) for k in range(len(picture.parts)))
+        return next((row[tail] for tail in tails if tail in row), -1)
+
+    index = np.array([of(picture) for picture in samples.images])
     if len(index) and (index < 0).all():
         raise DataError(f"{file} has labels for none of the pictures of {samples.name}")
     return index

@@ -132,12 +132,15 @@ def check_size(height: int, width: int) -> None:
 class DepthHead(nn.Module):
     """zy and xz logits from trunk features and the xy logits (see the module's text).
 
-    lean: from the features of the attention alone, which it then must get.
+    lean: from the features of the attention alone, which it then must get. looks: also says what
+    the picture shows at each joint.
     """
 
-    def __init__(self, c8: int, c16: int, c32: int, joints: int, cells: int, lean: bool) -> None:
+    def __init__(
+        self, c8: int, c16: int, c32: int, joints: int, cells: int, lean: bool, looks: bool
+    ) -> None:
         super().__init__()
-        n, self.lean = DEPTH_FEATURES, lean
+        n, self.lean, self.looks = DEPTH_FEATURES, lean, looks
         if not lean:
             self.lateral_32, self.lateral_16 = Conv(c32, n, 1), Conv(c16, n, 1)
             self.lateral_8 = Conv(c8, n, 1)
@@ -146,7 +149,7 @@ class DepthHead(nn.Module):
 
     def forward(
         self, c8: Tensor, c16: Tensor, c32: Tensor, logits: Tensor, context: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """``(zy, xz, looks)``, the last as in `Logits`."""
         if self.lean:
             assert context is not None
@@ -162,7 +165,9 @@ class DepthHead(nn.Module):
         columns = torch.einsum("bjhw,bchw->bjwc", at.softmax(-2), y)
         zy = torch.einsum("bjhc,jcd->bjhd", rows, self.zy.float())
         xz = torch.einsum("bjwc,jcd->bjdw", columns, self.xz.float())
-        looks = torch.einsum("bjhw,bchw->bjc", dsnt.flat_softmax(at), y)
+        looks = None
+        if self.looks:
+            looks = torch.einsum("bjhw,bchw->bjc", dsnt.flat_softmax(at), y)
         zy = zy + logits.logsumexp(-1)[..., None]
         return zy, xz + logits.logsumexp(-2)[..., None, :], looks
 
@@ -187,7 +192,8 @@ class MargiPose(nn.Module):
         cin, side = movenet.PYRAMID[config.heatmap_stride], config.input_size
         self.joints = (FullyConnected(cin, skeleton.J, side // config.heatmap_stride)
                        if config.output == "fc" else Head(skeleton.J, cin))  # fmt: skip
-        self.depth = DepthHead(c8, c16, c32, skeleton.J, config.depth_cells, config.lean_depth)
+        self.depth = DepthHead(c8, c16, c32, skeleton.J, config.depth_cells, config.lean_depth,
+                               looks=config.lift_layers > 0)  # fmt: skip
         self.context = None
         if config.context_layers:
             self.context = Context(c16, c32, skeleton.J, config.context_width,
@@ -223,7 +229,7 @@ class MargiPose(nn.Module):
             xy = xy + _resized(coarse.float(), xy.shape[-1] / coarse.shape[-1])
         likely = as_logits(xy, self.config.output)
         zy, xz, looks = self.depth(c8, c16, c32, likely, context)
-        return Logits(xy, zy, xz, numbers, looks if self.lifting is not None else None)
+        return Logits(xy, zy, xz, numbers, looks)
 
     def decode(self, logits: Logits) -> Output:
         """DSNT and confidence: needs float32, whatever autocast says.

@@ -169,7 +169,7 @@ def test_labels_of_mediapipe_are_predictions_with_depth(tmp_path: Path) -> None:
     samples = read("pseudo", tmp_path)
     world, flat = world[:2], flat[:2]
     world[1], flat[1] = np.nan, np.nan
-    names = np.array(["a/0.jpg", "b/0.jpg"])  # two pictures of one name
+    names = np.array(["a/x/0.jpg", "b/x/0.jpg"])  # two pictures of one name
     np.savez(tmp_path / "m.npz", image=names, world=world, image33=flat)
     files = tuple(tmp_path / str(name) for name in names[[1, 0]])
     points, score = teachers.points_of(replace(samples, images=files), tmp_path / "m.npz")

@@ -42,6 +42,15 @@ from livepose.train.memory import keep_memory
 SAVE_EVERY = 120  # seconds
 
 
+def _holds(own: Any, stored: Any) -> bool:
+    """Are these the stored settings? Settings that came into being later are not compared."""
+    if isinstance(stored, dict) and isinstance(own, dict):
+        return all(_holds(own.get(name), value) for name, value in stored.items())
+    if isinstance(stored, list | tuple) and isinstance(own, list | tuple):
+        return len(own) == len(stored) and all(map(_holds, own, stored))
+    return bool(own == stored)
+
+
 def cosine(step: int, steps: int, rate: float, warm_up: int) -> float:
     """Learning rate: linear warm-up to `rate`, then along a cosine to 0 at the last step."""
     if step < warm_up:
@@ -127,9 +136,7 @@ class Run:
         if not self._state_file.exists():
             return False
         state = torch.load(self._state_file, map_location=self.device, weights_only=True)
-        # Settings that came into being later were not chosen differently.
-        own = self._settings()
-        if any(own.get(name) != value for name, value in state["config"].items()):
+        if not _holds(self._settings(), state["config"]):
             raise ValueError(
                 f"{self._state_file} belongs to another configuration; use a new --out"
             )

@@ -15,7 +15,8 @@ def read_coco(root: Path, split: str = "train") -> Samples:
     """COCO keypoints, one row a person.
 
     The official layout: ``annotations/person_keypoints_{split}2017.json`` and ``{split}2017/``; or
-    one file ``person_keypoints.json`` (which is all train) with ``images/`` beside it.
+    one file ``person_keypoints.json`` (which is all train) with ``images/`` beside it. In a file
+    without any joint of flag 1 (hidden), flag 2 does not mean visible, and `present` is unknown.
     """
     official = root / "annotations" / f"person_keypoints_{split}2017.json"
     alone = root / "person_keypoints.json"
@@ -35,7 +36,8 @@ def read_coco(root: Path, split: str = "train") -> Samples:
     folder = next(f for f in folders if f.is_dir())
     images = [folder / names[a["image_id"]] for a in rows]
     flag = flat[..., 2]
-    present = np.select([flag == 2, flag == 1], [1.0, 0.0], np.nan).astype("f4")
+    seen = 1.0 if (flag == 1).any() else np.nan
+    present = np.select([flag == 2, flag == 1], [seen, 0.0], np.nan).astype("f4")
     out = make("coco", images, "coco17", flat[..., :2], flag > 0, present)
     box = np.array([a.get("bbox", [np.nan] * 4) for a in rows], "f4").reshape(-1, 4)
     area = np.array([a.get("area", np.nan) for a in rows], "f4")

@@ -9,6 +9,10 @@ import scipy.io
 
 from livepose.data.samples import DataError, Samples, make
 
+# Pictures of the training half that show the scene and the person of a test picture a moment
+# before or after: im1366, 1211, 1622, 1680, 1100, 1233, 1436, 1938, 1559, in this order.
+NEAR_TEST = (550, 483, 371, 285, 210, 535, 492, 412, 966)
+
 
 def _mat(root: Path) -> np.ndarray:
     file = root / "joints.mat"
@@ -23,14 +27,14 @@ def _mat(root: Path) -> np.ndarray:
 def read_lsp(root: Path, split: str) -> Samples:
     """Leeds Sports Pose, official layout. split: train (im0001-0900), val (0901-1000), test.
 
-    Every joint is labelled; flag 1 means occluded. The near-duplicate of a test picture, im0550,
-    is left out of train.
+    Every joint is labelled; flag 1 means occluded. Near-duplicates of test pictures (`NEAR_TEST`)
+    are left out of train and val.
     """
     joints = _mat(root)
     if joints.shape != (3, 14, 2000):
         raise DataError(f"{root / 'joints.mat'}: expected (3, 14, 2000) joints, got {joints.shape}")
     rows = {"train": np.arange(900), "val": np.arange(900, 1000), "test": np.arange(1000, 2000)}
-    i = rows[split] if split != "train" else np.setdiff1d(rows[split], [549])
+    i = np.setdiff1d(rows[split], np.array(NEAR_TEST) - 1)
     x, y, occluded = joints.transpose(2, 1, 0)[i].transpose(2, 0, 1)
     images = [root / "images" / f"im{k + 1:04d}.jpg" for k in i]
     points = np.stack([x, y], -1) - 1  # MATLAB counts pixels from 1

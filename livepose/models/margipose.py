@@ -132,7 +132,7 @@ class Config:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """That `MargiPose.stages` gives the maps of."""
-        attention, lifting = Stage("before the attention"), Stage("before the lifting")
+        attention, lifting = Stage("before attention"), Stage("before lifting")
         there = (self.context_layers and not self.drawn, self.lift_layers)
         return tuple(s for s, t in zip((attention, lifting), there, strict=True) if t)
 

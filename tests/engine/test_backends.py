@@ -70,7 +70,7 @@ def test_same_poses(name: str, kind: str) -> None:
 def test_torch_gives_the_stages_where_maps_are_wanted() -> None:
     backend = TorchBackend(net("context"), CPU)
     attention, lifting = backend(IMAGE, SQUARES, want_maps=True).stages
-    assert (attention.name, lifting.name) == ("before the attention", "before the lifting")
+    assert (attention.name, lifting.name) == ("before attention", "before lifting")
     assert attention.xy is not None
     assert attention.xy.shape == (3, J, 16, 16)
     assert attention.zy is attention.xz is None

@@ -96,7 +96,7 @@ LIFTED = Config("small", 64, heatmap_stride=8, lift_layers=1, lift_width=16)
 
 def test_maps_tell_what_is_drawn_and_which_stages_there_are() -> None:
     for config, drawn, stages in (
-        (LIFTED, (), ["before the lifting"]),
+        (LIFTED, (), ["before lifting"]),
         (replace(LIFTED, lift_layers=0, output="fc"), ("xy",), []),
         (MultiTaskConfig("small", 64, 8, 16), ("xy", "zy", "xz"), ["detectors"]),
     ):
@@ -119,7 +119,7 @@ def test_a_stage_that_the_backend_does_not_give_is_named_all_the_same() -> None:
     predict.backend = Last(net, CPU)
     (maps,) = predict(frame(), want_heatmaps=True).heatmaps
     (stage,) = maps.stages
-    assert stage.name == "before the lifting"
+    assert stage.name == "before lifting"
     assert stage.xy is stage.zy is stage.xz is None
 
 

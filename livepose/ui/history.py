@@ -74,8 +74,7 @@ class _Moment:
 
     @property
     def size(self) -> int:
-        done = self._packed.done() and not self._packed.cancelled()
-        return self._maps + (self._packed.result().nbytes if done else self._raw)
+        return self._maps + (self._packed.result().nbytes if self._packed.done() else self._raw)
 
     def result(self) -> Result:
         packed = self._packed.result()
@@ -83,7 +82,7 @@ class _Moment:
         return replace(self._rest, frame=replace(self._rest.frame, image=image))
 
     def drop(self) -> None:
-        """It is not worth packing any more."""
+        """It goes away, and need not be packed any more."""
         self._packed.cancel()
 
 
@@ -97,8 +96,9 @@ def _packed(image: np.ndarray) -> np.ndarray:
 
 
 def _map_bytes(result: Result) -> int:
-    """A map that stages share counts once."""
+    """Maps are parts of arrays for all squares of a picture, which stay as a whole, and once."""
     maps = [m for each in result.heatmaps for m in (each.xy, each.zy, each.xz)]
     maps += [m for each in result.heatmaps for stage in each.stages
              for m in (stage.xy, stage.zy, stage.xz) if m is not None]  # fmt: skip
-    return sum({m.ctypes.data: m.nbytes for m in maps}.values())
+    wholes = (m.base if isinstance(m.base, np.ndarray) else m for m in maps)
+    return sum({whole.ctypes.data: whole.nbytes for whole in wholes}.values())

@@ -10,7 +10,7 @@ import numpy as np
 
 from livepose.crop import Square
 from livepose.engine import region as regions
-from livepose.engine.backends import Backend
+from livepose.engine.backends import Backend, Raw
 from livepose.engine.region import Found
 from livepose.engine.settings import EngineSettings
 from livepose.engine.steady import Steady
@@ -18,6 +18,7 @@ from livepose.engine.tracking import Tracker, distinct
 from livepose.frames import Frame, Heatmaps, Pose, Region, Result, Viewpoint
 from livepose.lift.camera import Intrinsics
 from livepose.lift.floor import Floor
+from livepose.models.networks import NetworkConfig
 
 # Pictures between two looks at where people stand: the floor stays where it is.
 _FLOOR_EVERY = 5
@@ -68,13 +69,12 @@ class Predictor:
         if not looks:
             return self._result(frame, [], ())
         squares = [Square.of(look) for look in looks]
-        xyz, confidence, maps = self._backend(len(squares))(
-            frame.image, squares, frame.timeline, want_heatmaps
-        )
-        seen = [_found(*each) for each in zip(xyz, confidence, looks, strict=True)]
+        backend = self._backend(len(squares))
+        raw = backend(frame.image, squares, frame.timeline, want_heatmaps)
+        seen = [_found(*each) for each in zip(raw.xyz, raw.confidence, looks, strict=True)]
         poses, shown = self._people(frame, seen, time_s, ahead_s)
-        heatmaps = tuple(Heatmaps(maps[0][k], maps[1][k], maps[2][k], looks[k])
-                         for k in map(seen.index, shown) if maps)  # fmt: skip
+        heatmaps = tuple(_heatmaps(raw, k, looks[k], backend.config)
+                         for k in map(seen.index, shown) if raw.maps)  # fmt: skip
         frame.timeline.mark("track")
         return self._result(frame, poses, heatmaps)
 
@@ -121,6 +121,13 @@ class Predictor:
         if self.settings.people == 1:
             poses = [replace(pose, id=0) for pose in poses]
         return poses, [found for _, found in shown]
+
+
+def _heatmaps(raw: Raw, k: int, look: Region, config: NetworkConfig) -> Heatmaps:
+    """Of one of the squares; a stage that the backend does not give is there without maps."""
+    xy, zy, xz = (m[k] for m in raw.maps)
+    stages = tuple(stage.of(k) for stage in raw.stages or config.stages)
+    return Heatmaps(xy, zy, xz, look, raw.xyz[k], config.drawn, stages)
 
 
 def _found(xyz: np.ndarray, confidence: np.ndarray, look: Region) -> Found:

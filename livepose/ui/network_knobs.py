@@ -83,11 +83,11 @@ class NetworkKnobs(QWidget):
         self._shown = (choice, threads)
         own = net.config.input_size
         sizes = {own, *self._offered} if takes_sizes(net.config) else {own}
-        self._fill(self.size, [(f"{size} px", size) for size in sorted(sizes)], own)
+        self.size.fill([(f"{size} px", size) for size in sorted(sizes)], own)
         pairs = [p for p in self._backends if p[1] != "int8" or net.ranges]
         now = (choice.backend, choice.precision)
         pairs += [now] if now not in pairs else []
-        self._fill(self.arithmetic, [(_title(*pair), pair) for pair in pairs], now)
+        self.arithmetic.fill([(_title(*pair), pair) for pair in pairs], now)
         self.threads.setEnabled(threads > 0)  # on a GPU there is nothing to choose
         self.threads.setCurrentIndex(self.threads.findData(choice.threads or threads))
         self._apart, self._ms = Running(), float("nan")
@@ -118,14 +118,6 @@ class NetworkKnobs(QWidget):
     def _watch(self, on: bool) -> None:
         self._apart = Running()
         self.watched.emit(Choice(self._best, precision="float32") if on else None)
-
-    @staticmethod
-    def _fill(picker: Picker, entries: Sequence[tuple[str, object]], current: object) -> None:
-        if [picker.itemText(i) for i in range(picker.count())] != [text for text, _ in entries]:
-            picker.clear()
-            for text, data in entries:
-                picker.addItem(text, data)
-        picker.setCurrentIndex([data for _, data in entries].index(current))
 
 
 def _title(backend: str, precision: str) -> str:

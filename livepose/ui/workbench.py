@@ -89,7 +89,7 @@ class Workbench(Pages):
         apart = [np.hypot(*(pose.joints - (x, y)).T) / pose.region.side for pose in result.poses]
         person = int(np.argmin([each.min() for each in apart]))
         if apart[person].min() < _NEAR:
-            self.inspector.choose(person, int(apart[person].argmin()))
+            self.inspector.choose(result.poses[person].id, int(apart[person].argmin()))
 
     def watch(self, choice: Choice | None) -> None:
         """Compares every picture with this network, too, unless the page has another one for it."""

@@ -123,8 +123,8 @@ class Viewpoint:
 class Result:
     """A frame with the poses found in it; `frame.timeline` tells when each stage was done.
 
-    other: the same frame as another network sees it, where two are compared. activation: of a
-    unit, where one is looked at.
+    way: what ran and how, MODEL@SIZE/BACKEND/PRECISION. other: the same frame as another network
+    sees it, where two are compared. activation: of a unit, where one is looked at.
     """
 
     frame: Frame
@@ -135,6 +135,7 @@ class Result:
     viewpoint: Viewpoint | None = None
     other: Result | None = None
     activation: Activation | None = None
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def test_a_session_makes_them_ready_when_several_people_are_wanted() -> None:
     try:
         live.start()
         wait_for(lambda: len(log.results) > 2)
-        predict = live._engine._predictor
+        predict = live._engine.networks.live
         assert predict is not None
         assert not predict.smaller
         live.settings = EngineSettings(people=5)

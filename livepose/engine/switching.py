@@ -117,7 +117,7 @@ class Networks:
 
     def advance(self, settings: EngineSettings) -> None:
         """Takes over what is ready, and begins what is wanted next."""
-        if self._rival_wished is None:
+        if self.rival is not None and self._running[RIVAL].choice != self._rival_wished:
             self.rival = None
         if self._ready is not None:
             (role, ready), self._ready = self._ready, None

@@ -21,7 +21,9 @@ class History:
         return len(self._results)
 
     def add(self, result: Result) -> None:
-        """Takes the newest one."""
+        """Takes the newest one; the same frame again takes the place of what was made of it."""
+        if self._results and self._results[-1].frame.image is result.frame.image:
+            self._size -= _bytes(self._results.pop())
         self._results.append(result)
         self._size += _bytes(result)
         while self._size > self._budget and len(self._results) > 1:

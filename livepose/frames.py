@@ -7,6 +7,7 @@ Images are BGR bytes as OpenCV delivers them, never written to once a `Frame` ho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -136,6 +137,11 @@ class Result:
     other: Result | None = None
     activation: Activation | None = None
     way: str = ""
+
+    @property
+    def title(self) -> str:
+        """`way` for people: without the folders of a model that is a file."""
+        return Path(self.model).stem + self.way.removeprefix(self.model)
 
 
 @dataclass(frozen=True, slots=True)

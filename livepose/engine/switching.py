@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
 import torch
 
-from livepose.engine.backends import takes_sizes
-from livepose.engine.crowd import smaller
+from livepose.engine import crowd, detector
 from livepose.engine.detector import PersonDetector
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.loading import Choice, Loader, LoadModel, Ready
@@ -225,28 +223,24 @@ class Networks:
 
     def _detector(self, settings: EngineSettings) -> PersonDetector | None:
         try:
-            detector = PersonDetector(self._load_detector(), self.placement)
+            return detector.load(self._load_detector, self.placement)
         except WeightsError as error:
             if settings.people > 1:
                 self._emit("warning", "detector", f"Only one person can be followed: {error}.")
             return None
-        detector(np.zeros((720, 1280, 3), np.uint8))  # warm
-        return detector
 
     # Smaller squares for several people
 
     def _want_smaller(self, people: int) -> None:
         """On the CPU, several people are looked at in smaller squares. They come once in use."""
-        if people == 1 or self.placement.device.type != "cpu":
+        if self.placement.device.type != "cpu":
             return
         for sign, predictor, ready in self._both():
-            config = ready.net.config
-            if predictor.detector is None or not takes_sizes(config):
-                continue
-            for least, size in smaller(config.input_size, people).items():
+            wanted = crowd.choices(ready, people) if predictor.detector is not None else {}
+            for least, choice in wanted.items():
                 if sign * least not in self._smaller:
                     self._smaller.add(sign * least)
-                    self._want(sign * least, replace(ready.choice, size=size))
+                    self._want(sign * least, choice)
 
     def _take_smaller(self, role: int, small: Ready) -> None:
         """Unless another network has come meanwhile."""

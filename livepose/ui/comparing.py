@@ -105,7 +105,7 @@ class Comparison(QWidget):
             return
         self._apart.add(result, other)
         self.bars.show_apart(self._apart, result.frame.id)
-        sides = (f"{side}  {_named(of)}: {network_ms(of):.1f} ms"
+        sides = (f"{side}  {of.title}: {network_ms(of):.1f} ms"
                  for side, of in (("A", result), ("B", other)))  # fmt: skip
         self.numbers.setText("\n".join(sides))
 
@@ -143,8 +143,3 @@ class Comparison(QWidget):
             return
         self.numbers.setText("B is loading…")
         self.wanted.emit(self.ways.chosen(Choice(self.model.currentData())))
-
-
-def _named(result: Result) -> str:
-    """What ran and how, without the folders of a file."""
-    return Path(result.model).stem + result.way.removeprefix(result.model)

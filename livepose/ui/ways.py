@@ -36,6 +36,7 @@ class WayPickers:
         cores = os.cpu_count() or 1
         for count in sorted({*range(1, min(cores, 8) + 1), *range(8, cores, 8), cores}):
             self.threads.addItem(str(count), count)
+        self.threads.setCurrentIndex(-1)
         for picker in self.all:
             picker.activated.connect(lambda _: picked())
 

@@ -52,8 +52,8 @@ def test_b_is_a_whole_choice_and_wanted_while_one_looks(window, tmp_path: Path) 
         _, choice = [call for call in session.calls if call[0] == "compare"][-1]
         return choice
 
-    # At first the same model, in the plainest arithmetic.
-    assert wanted() == Choice(session.model, "torch", "float32", 64, wanted().threads)
+    # At first the same model with as many threads, in the plainest arithmetic.
+    assert wanted() == Choice(session.model, "torch", "float32", 64, 2)
     pick(comparison.ways.size, "128 px")
     assert wanted().size == 128
     pick(comparison.ways.threads, "1")

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"livepose {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    if arguments[0] in ("run", "soak"):  # training has the machine to itself
+    if arguments[0] in ("run", "soak", "compare"):  # training has the machine to itself
         spin_less()
     for name, (text, module) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)

@@ -7,6 +7,7 @@ Images are BGR bytes as OpenCV delivers them, never written to once a `Frame` ho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -149,8 +150,8 @@ class Viewpoint:
 class Result:
     """A frame with the poses found in it; `frame.timeline` tells when each stage was done.
 
-    other: the same frame as another network sees it, where two are compared. activation: of a
-    unit, where one is looked at.
+    way: what ran and how, MODEL@SIZE/BACKEND/PRECISION. other: the same frame as another network
+    sees it, where two are compared. activation: of a unit, where one is looked at.
     """
 
     frame: Frame
@@ -161,6 +162,12 @@ class Result:
     viewpoint: Viewpoint | None = None
     other: Result | None = None
     activation: Activation | None = None
+    way: str = ""
+
+    @property
+    def title(self) -> str:
+        """`way` for people: without the folders of a model that is a file."""
+        return Path(self.model).stem + self.way.removeprefix(self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Protocol
 
@@ -47,6 +48,13 @@ class Predictor:
         self.smaller: dict[int, Backend] = {}
         self._tracker, self._steady, self._floor = Tracker(), Steady(), Floor()
         self._since_detection = self._pictures = 0
+        self._looked: tuple[np.ndarray, list[Region]] | None = None  # at the last picture
+
+    @property
+    def way(self) -> str:
+        """What runs and how, as `Result.way` has it."""
+        backend = self.backend
+        return f"{self.model}@{backend.size}/{backend.name}/{backend.precision}"
 
     def use(self, backend: Backend, model: str, device_name: str) -> None:
         """Goes over to another network; whoever is followed stays followed."""
@@ -58,6 +66,18 @@ class Predictor:
         self._tracker.forget()
         self._steady.forget()
         self._floor = Floor()
+
+    def restart(self) -> None:
+        """The next picture is looked at afresh: joints as the network says, and newcomers at once.
+
+        Whoever is followed stays followed.
+        """
+        self._steady.forget()
+        self._since_detection = self.settings.detect_every
+
+    def join(self, other: Predictor) -> None:
+        """Follows from now on whom another one follows."""
+        self._tracker, self._looked = deepcopy(other._tracker), other._looked
 
     def __call__(self, frame: Frame, want_heatmaps: bool = False, ahead_s: float = 0.0) -> Result:
         """Finds the people in the frame; marks its timeline from detect to track.
@@ -86,21 +106,33 @@ class Predictor:
         self, frame: Frame, poses: Sequence[Pose], heatmaps: tuple[Heatmaps, ...]
     ) -> Result:
         viewpoint = Viewpoint(self._floor.up, self._floor.height, self.settings.view.fov)
-        return Result(frame, tuple(poses), self.model, self.device_name, heatmaps, viewpoint)
+        return Result(frame, tuple(poses), self.model, self.device_name, heatmaps, viewpoint,
+                      way=self.way)  # fmt: skip
 
     def _looks(self, frame: Frame, time_s: float) -> list[Region]:
         """Squares that may hold people: those followed, and now and then new ones."""
         self._tracker.most = self.settings.people if self.detector else 1
-        looks = self._tracker.looks(time_s, frame.width, frame.height)
+        if self._looked is not None and self._looked[0] is frame.image:  # once more, as before
+            looks = self._looked[1][: self._tracker.most]
+        else:
+            looks = self._tracker.looks(time_s, frame.width, frame.height)
         if self.detector is None:
-            return looks or [regions.whole(frame.width, frame.height)]
+            looks = looks or [regions.whole(frame.width, frame.height)]
+        else:
+            looks = self._with_newcomers(frame, looks, self.detector)
+        self._looked = frame.image, looks
+        return looks
+
+    def _with_newcomers(
+        self, frame: Frame, looks: list[Region], detector: Detector
+    ) -> list[Region]:  # fmt: skip
         self._since_detection += 1
         room = self._tracker.most - len(looks)
         if room > 0 and (not looks or self._since_detection >= self.settings.detect_every):
             self._since_detection = 0
-            new = [r for r in self.detector(frame.image)
+            new = [r for r in detector(frame.image)
                    if not any(regions.same(r, look) for look in looks)]  # fmt: skip
-            looks += new[:room]
+            looks = [*looks, *new[:room]]
             frame.timeline.mark("detect")
         return looks
 

@@ -40,10 +40,12 @@ class History:
         return sum(moment.size for moment in self._moments)
 
     def add(self, result: Result) -> None:
-        """Takes the newest one."""
+        """Takes the newest one; the same frame again takes the place of what was made of it."""
+        begun_ns = result.frame.timeline.start_ns
+        if self._moments and self._moments[-1].start_ns == begun_ns:
+            self._moments.pop().drop()
         self._moments.append(_Moment(result, self._encoder))
-        oldest_ns = result.frame.timeline.start_ns - self._seconds * 1e9
-        size = self.size
+        oldest_ns, size = begun_ns - self._seconds * 1e9, self.size
         while len(self._moments) > 1 and (
             size > self._limit or self._moments[0].start_ns < oldest_ns
         ):

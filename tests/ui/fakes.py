@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from livepose.engine.loading import Choice
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Heatmaps, Pose, Region, Result
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import save_model
 from livepose.skeleton import INDEX, JOINTS, J
 from livepose.timing.stats import Latency, StageStats, Stats
 from livepose.timing.timeline import Timeline, now_ns
@@ -38,6 +41,15 @@ def person(
         joints.astype(np.float32), xyz, np.full(J, confidence, np.float32), 0.9,
         Region(*centre, 2 * scale),
     )  # fmt: skip
+
+
+def saved(folder: Path, name: str) -> str:
+    """The file of a small network with its card."""
+    file = folder / f"{name}.safetensors"
+    net = MargiPose(Config("small", 64, heatmap_stride=8))
+    net.presence_bias.data.fill_(50.0)  # sure of everything
+    save_model(file, net, {}, {})
+    return str(file)
 
 
 def timeline() -> Timeline:
@@ -89,7 +101,7 @@ class FakeSession:
         self.deliver, self.tell = on_result, on_event
         self.calls: list[tuple[object, ...]] = []
         self.painted_results: list[Result] = []
-        self.paused = False
+        self.paused = self.loading = False
         self.want_heatmaps = False
         self.probe = None
         self.source, self.model = "0", "tiny"
@@ -126,6 +138,9 @@ class FakeSession:
         self.calls.append(("resume",))
         self.paused = False
 
+    def redo(self) -> None:
+        self.calls.append(("redo",))
+
     def step(self) -> None:
         self.calls.append(("step",))
 
@@ -138,6 +153,7 @@ class FakeSession:
         return Stats(
             stages, end_to_end if stages else StageStats(), 30.0, 20.0, 20.0, 90, 30,
             len(self.painted_results), "CPU (2 threads)", "bfloat16", self.note, "Camera 0",
+            threads=2,
         )  # fmt: skip
 
     def sources(self) -> list[tuple[str, str]]:

@@ -227,7 +227,10 @@ class Networks:
         except WeightsError as error:
             if settings.people > 1:
                 self._emit("warning", "detector", f"Only one person can be followed: {error}.")
-            return None
+        except Exception as error:  # one person can be followed without it, by whatever runs
+            self._emit("error", "detector", "Only one person can be followed: the detector does "
+                       f"not run on {self.device_name} ({first_line(error)}).")  # fmt: skip
+        return None
 
     # Smaller squares for several people
 

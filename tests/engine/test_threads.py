@@ -24,6 +24,7 @@ from livepose.engine.settings import EngineSettings
 from livepose.engine.switching import Networks
 from livepose.engine.worker import InferenceThread
 from livepose.frames import Event, Frame, Result
+from livepose.models.detector import PersonNet
 from livepose.models.margipose import MargiPose
 from livepose.models.store import WeightsError
 from tests.engine.fakes import (
@@ -123,6 +124,22 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
     assert thread.networks.placement.device.type == "cpu"
     assert "illegal memory access" in thread.networks.placement.note
     assert "fallback" in [e.kind for e in events]
+
+
+def test_a_detector_that_cannot_run_leaves_one_person() -> None:
+    log = Log()
+
+    class TooLarge(PersonNet):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            raise RuntimeError("out of memory\ndetails")
+
+    s = session("synthetic:64x48@50", log, load=sure, load_detector=lambda: TooLarge().eval())
+    s.start()
+    wait_for(lambda: any(r.poses for r in log.results))
+    assert s.stop()
+    told = [e.message for e in log.events if e.kind == "detector"]
+    assert len(told) == 1
+    assert "(out of memory)" in told[0]
 
 
 def test_switching_models_and_one_that_does_not_load() -> None:

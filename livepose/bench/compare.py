@@ -16,12 +16,13 @@ from livepose import resources
 from livepose.cv import cv2
 from livepose.engine import device
 from livepose.engine.backends import BACKENDS
+from livepose.engine.building import build
 from livepose.engine.comparison import Difference, difference
 from livepose.engine.draw import annotated
-from livepose.engine.loading import Choice, Loader
+from livepose.engine.loading import Choice
 from livepose.engine.predictor import Predictor
 from livepose.frames import Frame, Result
-from livepose.models.store import WeightsError, load_model
+from livepose.models.store import WeightsError
 from livepose.skeleton import JOINTS
 from livepose.timing.timeline import Timeline, now_ns
 
@@ -63,13 +64,13 @@ def parse(text: str) -> Choice:
 def main(args: argparse.Namespace) -> int:
     try:
         placement = device.choose(args.device)
-        loader = Loader(lambda name: load_model(name)[0])
         both = []
         for text in (args.a, args.b):
-            ready = loader(parse(text), placement)
-            if ready.note:
-                print(ready.note, file=sys.stderr)
-            both.append(Predictor(ready.backend, text, ready.device_name))
+            predict, note = build(parse(text), placement)
+            if note:
+                print(note, file=sys.stderr)
+            predict.model = text
+            both.append(predict)
         figures = _run(both[0], both[1], args)
     except (OSError, ValueError, WeightsError, device.DeviceError) as error:
         print(f"livepose compare: {error}", file=sys.stderr)

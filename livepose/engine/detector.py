@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -15,6 +17,8 @@ from livepose.models.movenet import STRIDE
 
 THRESHOLD = 0.3
 
+LoadDetector = Callable[[], PersonNet]
+
 
 class PersonDetector:
     """Where people may be, the surest first; the pose network has the last word."""
@@ -22,6 +26,13 @@ class PersonDetector:
     def __init__(self, net: PersonNet, placement: Placement) -> None:
         self.placement = placement
         self.net = placement.place(net)
+
+    @classmethod
+    def ready(cls, load: LoadDetector, placement: Placement) -> PersonDetector:
+        """Warm. Raises `WeightsError` where there are no weights."""
+        detector = cls(load(), placement)
+        detector(np.zeros((720, 1280, 3), np.uint8))
+        return detector
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> list[Region]:

@@ -8,20 +8,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from livepose.capture import Slot
-from livepose.engine.backends import takes_sizes
-from livepose.engine.crowd import smaller
-from livepose.engine.detector import PersonDetector
+from livepose.engine import crowd
+from livepose.engine.detector import LoadDetector, PersonDetector
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.loading import Choice, Loader, LoadModel, Ready
 from livepose.engine.predictor import Predictor
 from livepose.engine.probing import Probe, probed
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Result
-from livepose.models.detector import PersonNet
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, load_detector, load_model
 from livepose.timing.stats import Rate
@@ -31,8 +28,6 @@ from livepose.timing.timeline import Timeline, now_ns
 GIVE_UP_AFTER = 3
 _QUIET_S = 2.0
 _LIVE, _RIVAL = 0, -1
-
-LoadDetector = Callable[[], PersonNet]
 
 
 def _load(model: str) -> PoseNetwork:
@@ -266,15 +261,14 @@ class InferenceThread:
 
     def _want_smaller(self) -> None:
         """On the CPU, several people are looked at in smaller squares. They come once in use."""
-        if self._predictor is None or self._net is None or self.placement.device.type != "cpu":
+        if self._predictor is None or self._net is None or self._predictor.detector is None:
             return
-        config, people = self._net.config, self.settings.people
-        if people == 1 or not takes_sizes(config) or self._predictor.detector is None:
-            return
-        for least, size in smaller(config.input_size, people).items():
+        people = self.settings.people
+        wanted = crowd.choices(self.choice, self._net.config, people, self.placement)
+        for least, choice in wanted.items():
             if least not in self._smaller:
                 self._smaller.add(least)
-                self._want(least, replace(self.choice, size=size))
+                self._want(least, choice)
 
     def _soonest(self, role: int, wanted: Choice) -> tuple[int, Choice]:
         """What can run at once; what is wanted becomes ready beside it."""
@@ -323,13 +317,11 @@ class InferenceThread:
 
     def _detector(self) -> PersonDetector | None:
         try:
-            detector = PersonDetector(self._load_detector(), self.placement)
+            return PersonDetector.ready(self._load_detector, self.placement)
         except WeightsError as error:
             if self.settings.people > 1:
                 self._emit("warning", "detector", f"Only one person can be followed: {error}.")
             return None
-        detector(np.zeros((720, 1280, 3), np.uint8))  # warm
-        return detector
 
 
 def set_cpu_threads(threads: int | None) -> None:

@@ -17,16 +17,16 @@ import numpy as np
 
 from livepose import resources
 from livepose.cv import cv2
-from livepose.engine import crowd, detector, device
+from livepose.engine import device
 from livepose.engine.backends import BACKENDS
+from livepose.engine.building import build
 from livepose.engine.comparison import Difference, difference
 from livepose.engine.draw import annotated
-from livepose.engine.loading import Choice, Loader
+from livepose.engine.loading import Choice
 from livepose.engine.predictor import Predictor
-from livepose.engine.settings import EngineSettings
 from livepose.engine.worker import set_cpu_threads
 from livepose.frames import Frame, Result
-from livepose.models.store import WeightsError, load_detector, load_model
+from livepose.models.store import WeightsError
 from livepose.run import add_people, settings_of
 from livepose.skeleton import JOINTS
 from livepose.timing.timeline import Timeline, now_ns
@@ -73,7 +73,13 @@ def main(args: argparse.Namespace) -> int:
         settings = settings_of(args)
         set_cpu_threads(args.threads)
         placement = device.choose(args.device)
-        figures = _run(*_both(args, placement, settings), args)
+        both = []
+        for text in (args.a, args.b):
+            predict, note = build(parse(text), placement, settings)
+            if note:
+                print(note, file=sys.stderr)
+            both.append(predict)
+        figures = _run(both[0], both[1], args)
     except (OSError, ValueError, WeightsError, device.DeviceError) as error:
         print(f"livepose compare: {error}", file=sys.stderr)
         return 2
@@ -82,30 +88,6 @@ def main(args: argparse.Namespace) -> int:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
-
-
-def _both(
-    args: argparse.Namespace, placement: device.Placement, settings: EngineSettings
-) -> tuple[Predictor, Predictor]:  # fmt: skip
-    """A and B, warm, with a detector in common."""
-    find: detector.PersonDetector | None = None
-    try:
-        find = detector.load(load_detector, placement)
-    except WeightsError as error:
-        if settings.people > 1:
-            print(f"only one person can be followed: {error}", file=sys.stderr)
-    loader = Loader(lambda name: load_model(name)[0])
-    both = []
-    for text in (args.a, args.b):
-        ready = loader(parse(text), placement)
-        if ready.note:
-            print(ready.note, file=sys.stderr)
-        predict = Predictor(ready.backend, ready.choice.model, ready.device_name, find, settings)
-        if find is not None and placement.device.type == "cpu":
-            for least, choice in crowd.choices(ready, settings.people).items():
-                predict.smaller[least] = loader(choice, placement).backend
-        both.append(predict)
-    return both[0], both[1]
 
 
 def _run(a: Predictor, b: Predictor, args: argparse.Namespace) -> dict[str, Any]:

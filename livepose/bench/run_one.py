@@ -32,27 +32,25 @@ def _livepose(args: argparse.Namespace) -> tuple[Step, str]:
     from livepose.cli import spin_less
 
     spin_less()
-    from livepose.engine import backends, device
-    from livepose.engine.detector import PersonDetector
-    from livepose.engine.predictor import Predictor
+    from livepose.engine import device
+    from livepose.engine.building import build
+    from livepose.engine.loading import Choice
     from livepose.engine.settings import EngineSettings
     from livepose.engine.worker import set_cpu_threads
     from livepose.frames import Frame
-    from livepose.models.store import load_detector, load_model
     from livepose.timing.timeline import Timeline, now_ns
 
     set_cpu_threads(args.threads)
     placement = device.choose(args.device, args.precision)
-    net, _ = load_model(args.model)
-    backend, note = backends.make(net, placement, args.backend)
+    settings = EngineSettings(people=args.people)
+    predict, note = build(Choice(args.model, args.backend), placement, settings)
     if note:
         raise SystemExit(note)
-    detector = PersonDetector(load_detector(), placement) if args.people > 1 else None
-    predict = Predictor(backend, args.model, "", detector, EngineSettings(people=args.people))
 
     def step(image: np.ndarray, time_s: float) -> int:
         return len(predict(Frame(0, image, Timeline(now_ns()), media_s=time_s)).poses)
 
+    backend = predict.backend
     return step, f"livepose {args.model} ({backend.name}, {backend.precision})"
 
 

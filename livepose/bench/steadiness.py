@@ -126,14 +126,13 @@ def _rows(name: str, raw: np.ndarray, confidence: np.ndarray, fps: float) -> lis
 def _track(source: str, model: str) -> tuple[np.ndarray, np.ndarray, float]:
     """Raw joints (F, 17, 2), confidence (F, 17) of the pictures with somebody, and their rate."""
     from livepose.bench.compare import frames
-    from livepose.engine import backends, device
-    from livepose.engine.predictor import Predictor
+    from livepose.engine import device
+    from livepose.engine.building import build
+    from livepose.engine.loading import Choice
     from livepose.engine.settings import EngineSettings
-    from livepose.models.store import load_model
 
-    backend, _ = backends.make(load_model(model)[0], device.choose())
     settings = EngineSettings(smoothing=Smoothing(on=False))
-    predict = Predictor(backend, model, "", settings=settings)
+    predict, _ = build(Choice(model), device.choose(), settings)
     joints: list[np.ndarray] = []
     confidence: list[np.ndarray] = []
     fps = 30.0

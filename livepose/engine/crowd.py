@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from livepose.engine.backends import takes_sizes
-from livepose.engine.loading import Choice, Ready
+from livepose.engine.device import Placement
+from livepose.engine.loading import Choice
 from livepose.models.movenet import STRIDE
+from livepose.models.networks import NetworkConfig
 
 # From so many people on, squares of this part of the network's own size.
 _STEPS = ((3, 0.75), (5, 0.625))
@@ -25,10 +27,14 @@ def smaller(size: int, people: int) -> dict[int, int]:
     return steps
 
 
-def choices(ready: Ready, people: int) -> dict[int, Choice]:
-    """{from so many people on: the same network for smaller squares}, {} where it takes none."""
-    config = ready.net.config
-    if people == 1 or not takes_sizes(config):
+def choices(
+    choice: Choice, config: NetworkConfig, people: int, placement: Placement
+) -> dict[int, Choice]:
+    """{from so many people on: the network of `choice` for smaller squares}.
+
+    On the CPU only: a GPU looks at all squares at once.
+    """
+    if placement.device.type != "cpu" or not takes_sizes(config):
         return {}
-    return {least: replace(ready.choice, size=size)
-            for least, size in smaller(config.input_size, people).items()}  # fmt: skip
+    steps = smaller(config.input_size, people)
+    return {least: replace(choice, size=size) for least, size in steps.items()}

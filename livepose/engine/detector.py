@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from livepose.crop import to_input
 from livepose.cv import cv2
@@ -17,32 +19,58 @@ from livepose.models.movenet import STRIDE
 
 THRESHOLD = 0.3
 
+LoadDetector = Callable[[], PersonNet]
+# (H, W, 3) BGR bytes -> what `decode` takes.
+_Run = Callable[[np.ndarray], tuple[Tensor, Tensor]]
+
 
 class PersonDetector:
     """Where people may be, the surest first; the pose network has the last word."""
 
     def __init__(self, net: PersonNet, placement: Placement) -> None:
-        self.placement = placement
-        self.net = placement.place(net)
+        self._run: _Run = _on_openvino(net, placement) or _InTorch(net, placement)
 
-    @torch.inference_mode()
+    @classmethod
+    def ready(cls, load: LoadDetector, placement: Placement) -> PersonDetector:
+        """Warm. Raises `WeightsError` where there are no weights."""
+        detector = cls(load(), placement)
+        detector(np.zeros((720, 1280, 3), np.uint8))
+        return detector
+
     def __call__(self, image: np.ndarray) -> list[Region]:
         """Squares about the people in a BGR picture."""
         small, scale = fitted(image)
-        x = to_input(torch.from_numpy(small)[None].to(self.placement.device), self.placement.dtype)
-        odds, sides = self.net(x)
-        boxes, scores = decode(odds[0].cpu(), sides[0].cpu())
+        odds, sides = self._run(small)
+        boxes, scores = decode(odds, sides)
         sure = boxes[scores >= THRESHOLD].numpy() / scale
         middles, sides_ = (sure[:, :2] + sure[:, 2:]) / 2, (sure[:, 2:] - sure[:, :2]).max(1)
         return [Region(float(x), float(y), float(side) * MARGIN)
                 for (x, y), side in zip(middles, sides_, strict=True)]  # fmt: skip
 
 
-def load(make: Callable[[], PersonNet], placement: Placement) -> PersonDetector:
-    """A detector that is warm. Raises `WeightsError` where there is none."""
-    detector = PersonDetector(make(), placement)
-    detector(np.zeros((720, 1280, 3), np.uint8))
-    return detector
+class _InTorch:
+    def __init__(self, net: PersonNet, placement: Placement) -> None:
+        if not placement.dtype.is_floating_point:  # int8 is for OpenVINO and the pose network
+            placement = replace(placement, dtype=torch.float32)
+        self._net, self._placement = placement.place(net), placement
+
+    @torch.inference_mode()
+    def __call__(self, picture: np.ndarray) -> tuple[Tensor, Tensor]:
+        there = torch.from_numpy(picture)[None].to(self._placement.device)
+        odds, sides = self._net(to_input(there, self._placement.dtype))
+        return odds[0].cpu(), sides[0].cpu()
+
+
+def _on_openvino(net: PersonNet, placement: Placement) -> _Run | None:
+    """None where it does not run: not on a CPU, not installed, not for this machine."""
+    if placement.device.type != "cpu":
+        return None
+    try:
+        from livepose.engine.backends.openvino_detector import OpenVINODetector
+
+        return OpenVINODetector(net, placement.cpu_threads)
+    except (ImportError, RuntimeError):
+        return None
 
 
 def fitted(image: np.ndarray) -> tuple[np.ndarray, float]:

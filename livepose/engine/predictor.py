@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from livepose.crop import Square
 from livepose.engine import region as regions
 from livepose.engine.backends import Backend, Raw
+from livepose.engine.clock import MediaClock
 from livepose.engine.region import Found
 from livepose.engine.settings import EngineSettings
 from livepose.engine.steady import Steady
-from livepose.engine.tracking import Tracker, distinct
+from livepose.engine.tracking import FORGET_S, Person, Tracker, alike, distinct
 from livepose.frames import Frame, Heatmaps, Pose, Region, Result, Viewpoint
 from livepose.lift.camera import Intrinsics
 from livepose.lift.floor import Floor
@@ -23,12 +24,24 @@ from livepose.models.networks import NetworkConfig
 
 # Pictures between two looks at where people stand: the floor stays where it is.
 _FLOOR_EVERY = 5
+# Between two looks for people while nobody is there.
+_EMPTY_S = 0.15
+# Somebody new has to look so much the same in a second square.
+_AGREE = 0.5
 
 
 class Detector(Protocol):
     """Says where in a BGR picture people are, the surest first."""
 
     def __call__(self, image: np.ndarray) -> list[Region]: ...
+
+
+class _Looked(NamedTuple):
+    """Where a picture was looked at: about those who are followed, and where others may be."""
+
+    image: np.ndarray
+    followed: list[Region]
+    new: list[Region]
 
 
 class Predictor:
@@ -47,8 +60,11 @@ class Predictor:
         # {from so many people on: the same network for smaller squares}, as they become ready.
         self.smaller: dict[int, Backend] = {}
         self._tracker, self._steady, self._floor = Tracker(), Steady(), Floor()
-        self._since_detection = self._pictures = 0
-        self._looked: tuple[np.ndarray, list[Region]] | None = None  # at the last picture
+        self._clock = MediaClock(cut_s=FORGET_S)
+        self._pictures = self._since_detection = self._shown = 0
+        self._detected_s = -np.inf
+        self._view = settings.view
+        self._looked: _Looked | None = None
 
     @property
     def way(self) -> str:
@@ -66,6 +82,7 @@ class Predictor:
         self._tracker.forget()
         self._steady.forget()
         self._floor = Floor()
+        self._detected_s = -np.inf
 
     def restart(self) -> None:
         """The next picture is looked at afresh: joints as the network says, and newcomers at once.
@@ -73,34 +90,51 @@ class Predictor:
         Whoever is followed stays followed.
         """
         self._steady.forget()
-        self._since_detection = self.settings.detect_every
+        self._since_detection, self._detected_s = self.settings.detect_every, -np.inf
 
     def join(self, other: Predictor) -> None:
         """Follows from now on whom another one follows."""
-        self._tracker, self._looked = deepcopy(other._tracker), other._looked
+        self._tracker, self._clock = deepcopy(other._tracker), deepcopy(other._clock)
+        self._looked, self._shown = other._looked, other._shown
 
     def __call__(self, frame: Frame, want_heatmaps: bool = False, ahead_s: float = 0.0) -> Result:
         """Finds the people in the frame; marks its timeline from detect to track.
 
         ahead_s: from the picture to its painting, for `Smoothing.predict`.
         """
-        time_s = frame.media_s if frame.media_s is not None else frame.timeline.start_ns / 1e9
-        looks = self._looks(frame, time_s)
-        if not looks:
-            return self._result(frame, [], ())
-        squares = [Square.of(look) for look in looks]
-        backend = self._backend(len(squares))
-        raw = backend(frame.image, squares, frame.timeline, want_heatmaps)
-        seen = [_found(*each) for each in zip(raw.xyz, raw.confidence, looks, strict=True)]
-        poses, shown = self._people(frame, seen, time_s, ahead_s)
-        heatmaps = tuple(_heatmaps(raw, k, looks[k], backend.config)
-                         for k in map(seen.index, shown) if raw.maps)  # fmt: skip
+        time_s = self._clock(frame.media_s, frame.timeline.start_ns / 1e9)
+        followed, new = self._looks(frame, time_s)
+        seen, maps = self._seen(frame, [*followed, *new], want_heatmaps)
+        sure = seen[: len(followed)] + self._seen_twice(frame, seen[len(followed) :])
+        clear = distinct([found for found in sure if regions.usable(found)])
+        shown = self._tracker.update(clear, time_s, frame.image)
+        poses = self._poses(frame, shown, time_s, ahead_s)
+        self._shown = len(poses)
+        heatmaps = tuple(maps[seen.index(found)] for _, found in shown if maps)
         frame.timeline.mark("track")
         return self._result(frame, poses, heatmaps)
 
-    def _backend(self, squares: int) -> Backend:
-        least = max((n for n in self.smaller if n <= squares), default=0)
-        return self.smaller[least] if least else self.backend
+    def _seen(
+        self, frame: Frame, looks: Sequence[Region], want_maps: bool = False
+    ) -> tuple[list[Found], list[Heatmaps]]:
+        """What the network sees in each square, and its maps if they are wanted."""
+        if not looks:
+            return [], []
+        # By those who were there: who is only looked for may be nobody.
+        least = max((n for n in self.smaller if n <= self._shown), default=0)
+        backend = self.smaller[least] if least else self.backend
+        squares = [Square.of(look) for look in looks]
+        raw = backend(frame.image, squares, frame.timeline, want_maps)
+        found = [_found(*each) for each in zip(raw.xyz, raw.confidence, looks, strict=True)]
+        return found, [_heatmaps(raw, k, look, backend.config)
+                       for k, look in enumerate(looks) if raw.maps]  # fmt: skip
+
+    def _seen_twice(self, frame: Frame, new: Sequence[Found]) -> list[Found]:
+        """Those of them whom another square shows, too; ghosts depend on where the square lies."""
+        new = [found for found in new if regions.usable(found)]
+        again, _ = self._seen(frame, [regions.beside(found.region) for found in new])
+        return [a for a, b in zip(new, again, strict=True)
+                if regions.usable(b) and alike([a], [b])[0, 0] >= _AGREE]  # fmt: skip
 
     def _result(
         self, frame: Frame, poses: Sequence[Pose], heatmaps: tuple[Heatmaps, ...]
@@ -109,50 +143,52 @@ class Predictor:
         return Result(frame, tuple(poses), self.model, self.device_name, heatmaps, viewpoint,
                       way=self.way)  # fmt: skip
 
-    def _looks(self, frame: Frame, time_s: float) -> list[Region]:
-        """Squares that may hold people: those followed, and now and then new ones."""
+    def _looks(self, frame: Frame, time_s: float) -> tuple[list[Region], list[Region]]:
+        """Squares about those who are followed, and now and then squares that may hold others."""
         self._tracker.most = self.settings.people if self.detector else 1
-        if self._looked is not None and self._looked[0] is frame.image:  # once more, as before
-            looks = self._looked[1][: self._tracker.most]
+        if self._looked is not None and self._looked.image is frame.image:  # once more, as before
+            followed, new = self._looked.followed[: self._tracker.most], self._looked.new
         else:
-            looks = self._tracker.looks(time_s, frame.width, frame.height)
+            followed, new = self._tracker.looks(time_s, frame.width, frame.height), []
         if self.detector is None:
-            looks = looks or [regions.whole(frame.width, frame.height)]
+            new = [] if followed else [regions.whole(frame.width, frame.height)]
         else:
-            looks = self._with_newcomers(frame, looks, self.detector)
-        self._looked = frame.image, looks
-        return looks
+            new = new + self._newcomers(frame, [*followed, *new], time_s, self.detector)
+        self._looked = _Looked(frame.image, followed, new)
+        return followed, new
 
-    def _with_newcomers(
-        self, frame: Frame, looks: list[Region], detector: Detector
+    def _newcomers(
+        self, frame: Frame, looks: Sequence[Region], time_s: float, detector: Detector
     ) -> list[Region]:  # fmt: skip
         self._since_detection += 1
         room = self._tracker.most - len(looks)
-        if room > 0 and (not looks or self._since_detection >= self.settings.detect_every):
-            self._since_detection = 0
-            new = [r for r in detector(frame.image)
-                   if not any(regions.same(r, look) for look in looks)]  # fmt: skip
-            looks = [*looks, *new[:room]]
-            frame.timeline.mark("detect")
-        return looks
+        due = (self._since_detection >= self.settings.detect_every if looks
+               else time_s - self._detected_s >= _EMPTY_S)  # fmt: skip
+        if room <= 0 or not due:
+            return []
+        self._since_detection, self._detected_s = 0, time_s
+        new = [r for r in detector(frame.image)
+               if not any(regions.same(r, look) for look in looks)]  # fmt: skip
+        frame.timeline.mark("detect")
+        return new[:room]
 
-    def _people(
-        self, frame: Frame, seen: Sequence[Found], time_s: float, ahead_s: float
-    ) -> tuple[list[Pose], list[Found]]:
+    def _poses(
+        self, frame: Frame, shown: Sequence[tuple[Person, Found]], time_s: float, ahead_s: float
+    ) -> list[Pose]:
         view, smoothing = self.settings.view, self.settings.smoothing
+        if view != self._view:
+            self._view, self._floor = view, Floor()
         camera = Intrinsics.of_fov(frame.width, frame.height, view.fov)
-        clear = distinct([f for f in seen if f.score >= regions.MIN_SCORE])
-        shown = self._tracker.update(clear, time_s, frame.image)
         self._steady.keep(self._tracker.ids)
-        poses = [self._steady(person.id, found, time_s, camera, view, smoothing, ahead_s)
-                 for person, found in shown]  # fmt: skip
+        people = [(person.id, found) for person, found in shown]
+        poses = self._steady(people, time_s, camera, view, smoothing, ahead_s)
         self._pictures += 1
         if self._pictures % _FLOOR_EVERY == 0:
             for pose in poses:
                 self._floor.add(pose.xyz + pose.position, pose.confidence)
         if self.settings.people == 1:
             poses = [replace(pose, id=0) for pose in poses]
-        return poses, [found for _, found in shown]
+        return poses
 
 
 def _heatmaps(raw: Raw, k: int, look: Region, config: NetworkConfig) -> Heatmaps:

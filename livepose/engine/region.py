@@ -17,6 +17,8 @@ MIN_JOINTS = 5
 MIN_SCORE = 0.25
 # Parts of its side that a region may be off before it moves.
 _SLACK = 0.05
+# Parts of its side that a second look at somebody new is off the first.
+_ASIDE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +72,21 @@ def settled(old: Region | None, new: Region) -> Region:
         return new
     moved = max(abs(new.cx - old.cx), abs(new.cy - old.cy)) / old.side
     return old if moved < _SLACK and abs(new.side / old.side - 1) < 2 * _SLACK else new
+
+
+def beside(look: Region) -> Region:
+    """A slightly larger square a little beside: what is there is seen in it as well."""
+    return Region(look.cx + _ASIDE * look.side, look.cy + _ASIDE * look.side,
+                  (1 + 2 * _ASIDE) * look.side)  # fmt: skip
+
+
+def usable(pose: Found) -> bool:
+    """Whether somebody is there, with a number for everything.
+
+    One joint that is none would stay for ever in the means that it enters.
+    """
+    numbers = (pose.joints, pose.depth, pose.confidence)
+    return pose.score >= MIN_SCORE and all(np.isfinite(n).all() for n in numbers)
 
 
 def same(a: Region, b: Region) -> bool:

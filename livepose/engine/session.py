@@ -11,10 +11,10 @@ from dataclasses import replace
 from livepose import resources
 from livepose.capture import DEFAULT, CaptureOptions, CaptureThread, Source, list_cameras
 from livepose.engine import device as devices
+from livepose.engine.detector import LoadDetector
 from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.probing import Probe
 from livepose.engine.settings import EngineSettings
-from livepose.engine.switching import LoadDetector
 from livepose.engine.worker import InferenceThread, _load
 from livepose.frames import Event, Result
 from livepose.models import store

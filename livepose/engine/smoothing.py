@@ -65,6 +65,7 @@ def alpha(cutoff: np.ndarray | float, dt: float) -> np.ndarray | float:
 class _State:
     points: np.ndarray
     velocity: np.ndarray
+    motion: np.ndarray
     raw: np.ndarray
     doubted: np.ndarray
     time_s: float
@@ -72,11 +73,16 @@ class _State:
     late: float = 0.0  # sums of the lag's regression
     moved: float = 0.0
 
+    def ahead(self, dt: float) -> np.ndarray:
+        """Where the raw points should be by then."""
+        return self.raw + self.velocity * dt
+
 
 class PointFilter:
     """Filters points (N, D) of one person over time.
 
-    velocity: (N, D), of the points, in their unit per second.
+    velocity: (N, D), of the points, in their unit per second. motion: what of it is
+    surely more than noise.
     lag_s: how far the steady points are behind the raw ones, measured over the last seconds: the
     time that, times the velocity, explains their distance best. 0 while nothing moves.
     """
@@ -89,6 +95,23 @@ class PointFilter:
     @property
     def velocity(self) -> np.ndarray | float:
         return 0.0 if self._state is None else self._state.velocity
+
+    @property
+    def motion(self) -> np.ndarray | float:
+        return 0.0 if self._state is None else self._state.motion
+
+    def expected(self, time_s: float) -> np.ndarray | None:
+        """(N, D) where the next points should be; None where nothing is known of them."""
+        state = self._fresh(time_s)
+        return None if state is None else state.ahead(time_s - state.time_s)
+
+    def reorder(self, order: np.ndarray) -> None:
+        """What is known of point n has been of point ``order[n]``."""
+        state = self._state
+        if state is not None:
+            for name in ("points", "velocity", "motion", "raw", "doubted"):
+                setattr(state, name, getattr(state, name)[order])
+            state.before = state.before[0][order], state.before[1]
 
     def reset(self) -> None:
         """The next points are taken as they are: another person, or another place in the film."""
@@ -104,12 +127,12 @@ class PointFilter:
             time_s: when the picture was taken. unit: the person's size in the unit of the points.
         """
         points = points.astype(float)
-        state = self._state
+        state = self._fresh(time_s)
         if state is not None and time_s == state.time_s:
             return state.points  # the same picture again
-        if state is None or not 0 < time_s - state.time_s < RESET_S:
+        if state is None:
             nowhere, still = np.full_like(points, np.inf), np.zeros_like(points)
-            self._state = _State(points, still, points, nowhere, time_s, (points, time_s))
+            self._state = _State(points, still, still, points, nowhere, time_s, (points, time_s))
             self.lag_s = 0.0
             return points
         dt = time_s - state.time_s
@@ -117,6 +140,11 @@ class PointFilter:
         self._step(state, _gated(state, points, dt, unit), confidence, dt, unit)
         self._measure(state, *here, time_s, unit)
         return state.points
+
+    def _fresh(self, time_s: float) -> _State | None:
+        """What was known a moment ago, if it still says something."""
+        state = self._state
+        return state if state is not None and 0 <= time_s - state.time_s < RESET_S else None
 
     def _step(
         self, state: _State, raw: np.ndarray, confidence: np.ndarray, dt: float, unit: float
@@ -127,6 +155,8 @@ class PointFilter:
         state.raw = raw
         speed = np.abs(state.velocity) / unit
         real = speed / (speed + _NOISE)
+        # Carried on to the painting, noise would count for more than within one step.
+        state.motion = real**2 * state.velocity
         weight = np.clip(confidence, 0.02, 1)[:, None]
         keep = (1 - alpha(s.min_cutoff + s.beta * real * speed, dt)) ** weight
         expected = state.points + s.follow * real * state.velocity * dt
@@ -151,7 +181,7 @@ class PointFilter:
 def _gated(state: _State, points: np.ndarray, dt: float, unit: float) -> np.ndarray:
     """The points, those that jump held back until a second picture agrees."""
     reach = unit * max(_GATE_LEAST, _GATE * dt)
-    expected = state.raw + state.velocity * dt
+    expected = state.ahead(dt)
     jumps = np.linalg.norm(points - expected, axis=1) > reach
     jumps &= ~(np.linalg.norm(points - state.doubted, axis=1) < reach)
     state.doubted = np.where(jumps[:, None], points, np.inf)

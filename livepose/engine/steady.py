@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from livepose.engine.region import Found
+from livepose.engine.sides import Sides
 from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
 from livepose.frames import Pose
 from livepose.lift import metric
@@ -44,10 +47,34 @@ class _One:
     """What is remembered of one person."""
 
     points: PointFilter = field(default_factory=PointFilter)
+    sides: Sides = field(default_factory=Sides)
     distance: PointFilter = field(default_factory=lambda: PointFilter(_DISTANCE))
     bones: Bones = field(default_factory=Bones)
-    metres: float | None = None  # away, at the picture before
+    metres: float = math.nan  # away, at the picture before
     time_s: float = 0.0
+
+    def smooth(
+        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: float,
+        settings: Smoothing, ahead_s: float,
+    ) -> tuple[np.ndarray, np.ndarray, float]:  # fmt: skip
+        """Steady points (J, 3) and their confidence, left and right as they were; and their lag."""
+        self.points.settings = settings
+        expected = self.points.expected(time_s)
+        if expected is not None:
+            order, turned = self.sides(points, expected, confidence, time_s, unit)
+            self.points.reorder(turned)
+            points, confidence = points[order], confidence[order]
+        points = self.points(points, confidence, time_s, unit)
+        lag = self.points.lag_s
+        if settings.predict:
+            ahead = min(ahead_s + lag, _LONGEST_AHEAD_S)
+            points = points + self.points.motion * ahead
+            lag -= ahead
+        return points, confidence, lag
+
+    def steady_distance(self, metres: float, time_s: float) -> float:
+        log = self.distance(np.log([[metres]]), np.ones(1), time_s, 1.0)
+        return float(np.exp(log[0, 0]))
 
 
 class Steady:
@@ -55,6 +82,7 @@ class Steady:
 
     def __init__(self) -> None:
         self._ones: dict[int, _One] = {}
+        self._scale: tuple[Intrinsics, View] | None = None
 
     def forget(self) -> None:
         """Another source: everybody is new."""
@@ -65,45 +93,59 @@ class Steady:
         self._ones = {k: one for k, one in self._ones.items() if k in ids}
 
     def __call__(
-        self, id_: int, found: Found, time_s: float, camera: Intrinsics, view: View,
+        self, people: Sequence[tuple[int, Found]], time_s: float, camera: Intrinsics, view: View,
         smoothing: Smoothing, ahead_s: float = 0.0,
-    ) -> Pose:  # fmt: skip
-        """The pose to show.
+    ) -> list[Pose]:  # fmt: skip
+        """The poses to show.
 
-        time_s: of the picture. ahead_s: from then to the painting, if `smoothing.predict` is set.
+        people: of one picture, with their ids. time_s: of the picture. ahead_s: from then to the
+        painting, if `smoothing.predict` is set.
         """
-        one = self._ones.setdefault(id_, _One())
-        if one.metres is None or not 0 <= time_s - one.time_s < RESET_S:
-            one.metres = float(self._metres(found, camera, view))
-        one.time_s = time_s
-        points = np.column_stack([found.joints, found.depth])
-        lag = 0.0
+        if not people:
+            return []
+        ones = [self._ones.setdefault(id_, _One()) for id_, _ in people]
+        points = np.stack([np.column_stack([found.joints, found.depth]) for _, found in people])
+        confidence = np.stack([found.confidence for _, found in people])
+        lags = [0.0] * len(ones)
         if smoothing.on:
-            one.points.settings = smoothing
-            unit = _SIZE * view.height * camera.focal / one.metres
-            points = one.points(points, found.confidence, time_s, unit)
-            lag = one.points.lag_s
-            if smoothing.predict:
-                ahead = min(ahead_s + lag, _LONGEST_AHEAD_S)
-                points = points + one.points.velocity * ahead
-                lag -= ahead
-        q = metric.rays(points[:, :2], points[:, 2], camera)
-        away = np.array([[metric.distance(q, found.confidence, view.height)]])
+            self._locate(ones, points, confidence, time_s, camera, view)
+            for k, one in enumerate(ones):
+                unit = _SIZE * view.height * camera.focal / one.metres
+                points[k], confidence[k], lags[k] = one.smooth(
+                    points[k], confidence[k], time_s, unit, smoothing, ahead_s
+                )
+        q = metric.rays(points[..., :2], points[..., 2], camera)
+        away = metric.distance(q, confidence, view.height)
         if smoothing.on:
-            away = np.exp(one.distance(np.log(away), np.ones(1), time_s, 1.0))
-        one.metres = float(away[0, 0])
-        placed = q * one.metres
-        position = placed[_PELVIS]
-        xyz = placed - position
-        if smoothing.on:
-            xyz = one.bones(xyz, found.confidence)
-        return Pose(
-            joints=points[:, :2].astype(np.float32), xyz=xyz.astype(np.float32),
-            confidence=found.confidence, score=found.score, region=found.region, id=id_,
-            position=position.astype(np.float32), lag_s=lag,
-        )  # fmt: skip
+            for k, one in enumerate(ones):
+                away[k] = one.steady_distance(away[k], time_s)
+        placed = q * away[:, None, None]
+        position = placed[:, _PELVIS]
+        xyz = placed - position[:, None]
+        for k, one in enumerate(ones):
+            one.metres, one.time_s = float(away[k]), time_s
+            if smoothing.on:
+                # In heights: they stay right when the user says another height.
+                xyz[k] = view.height * one.bones(xyz[k] / view.height, confidence[k])
+        joints, xyz, position = (a.astype(np.float32) for a in (points[..., :2], xyz, position))
+        return [Pose(joints=joints[k], xyz=xyz[k], confidence=confidence[k], score=found.score,
+                     region=found.region, id=id_, position=position[k], lag_s=lags[k])
+                for k, (id_, found) in enumerate(people)]  # fmt: skip
 
-    @staticmethod
-    def _metres(found: Found, camera: Intrinsics, view: View) -> np.ndarray:
-        q = metric.rays(found.joints, found.depth, camera)
-        return metric.distance(q, found.confidence, view.height)
+    def _locate(
+        self, ones: Sequence[_One], points: np.ndarray, confidence: np.ndarray, time_s: float,
+        camera: Intrinsics, view: View,
+    ) -> None:  # fmt: skip
+        """Says about how far away those are who are new, or everybody by another scale."""
+        if (camera, view) != self._scale:
+            self._scale = camera, view
+            for one in self._ones.values():
+                one.metres = math.nan
+                one.distance.reset()
+        new = [k for k, one in enumerate(ones)
+               if math.isnan(one.metres) or time_s - one.time_s >= RESET_S]  # fmt: skip
+        if new:
+            q = metric.rays(points[new][..., :2], points[new][..., 2], camera)
+            away = metric.distance(q, confidence[new], view.height)
+            for k, metres in zip(new, away, strict=True):
+                ones[k].metres = float(metres)

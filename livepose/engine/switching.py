@@ -14,22 +14,19 @@ from dataclasses import replace
 
 import torch
 
-from livepose.engine import crowd, detector
-from livepose.engine.detector import PersonDetector
+from livepose.engine import crowd
+from livepose.engine.detector import LoadDetector, PersonDetector
 from livepose.engine.device import Placement, on_cpu
 from livepose.engine.loading import Choice, Loader, LoadModel, Ready
 from livepose.engine.predictor import Predictor
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event
-from livepose.models.detector import PersonNet
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError
 
 # What a network is for: the live picture, or a comparison. For n people and more there are smaller
 # squares: n is the role of the live network's, -n of the other one's.
 LIVE, RIVAL = 0, -1
-
-LoadDetector = Callable[[], PersonNet]
 
 
 class Networks:
@@ -223,7 +220,7 @@ class Networks:
 
     def _detector(self, settings: EngineSettings) -> PersonDetector | None:
         try:
-            return detector.load(self._load_detector, self.placement)
+            return PersonDetector.ready(self._load_detector, self.placement)
         except WeightsError as error:
             if settings.people > 1:
                 self._emit("warning", "detector", f"Only one person can be followed: {error}.")
@@ -236,10 +233,10 @@ class Networks:
 
     def _want_smaller(self, people: int) -> None:
         """On the CPU, several people are looked at in smaller squares. They come once in use."""
-        if self.placement.device.type != "cpu":
-            return
         for sign, predictor, ready in self._both():
-            wanted = crowd.choices(ready, people) if predictor.detector is not None else {}
+            if predictor.detector is None:
+                continue
+            wanted = crowd.choices(ready.choice, ready.net.config, people, self.placement)
             for least, choice in wanted.items():
                 if sign * least not in self._smaller:
                     self._smaller.add(sign * least)

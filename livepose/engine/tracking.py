@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from livepose.cv import cv2
-from livepose.engine.region import SURE, Found, following, settled
+from livepose.engine.region import SURE, Found, beside, following, settled
 from livepose.frames import Region
 from livepose.skeleton import indices
 
@@ -26,41 +26,37 @@ SAME = 0.85  # two poses of one picture that are so alike are one person seen tw
 _LIKE = 0.15  # a person and a pose that are less alike are strangers
 _LOOK_S = 0.4  # so long an unseen person is looked for where it was
 _HIDDEN_S = 0.2  # so long it cannot turn up somewhere else
-_FORGET_S = 1.0  # so long an unseen person is expected where it was going
+FORGET_S = 1.0  # so long an unseen person is expected where it was going
 _KEEP_S = 20.0  # so long it is known again by its colours
 _KNOWN = 0.75  # from this likeness of colours on
-_SETTLED = 2  # pictures until somebody new is shown
+_PLACE = 0.25  # what being at the old place adds to it
 _CLEAR = 0.5  # score from which somebody is shown at once
+_CONFIRM_S = 0.3  # so long anybody else has to be seen in every picture first
 _REPAINT = 15  # pictures after which the colours are looked at again
 
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """Somebody who is followed. velocity: (2,) of the whole body, in pixels per second."""
+    """Somebody who is followed.
+
+    velocity: (2,) of the whole body, in pixels per second. since_s: when first seen. confirmed:
+    whether it is somebody, rather than something that looked like it.
+    """
 
     id: int
     found: Found
     time_s: float
+    since_s: float
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     colours: np.ndarray | None = None
     seen: int = 0  # pictures
+    confirmed: bool = False
     look: Region | None = None
-
-    @property
-    def size(self) -> float:
-        return size_of(self.found)
 
     def expected(self, time_s: float) -> np.ndarray:
         """(J, 2) where the joints should be at this time."""
         ahead = min(max(time_s - self.time_s, 0.0), 0.3)
         return self.found.joints + self.velocity * ahead
-
-
-def size_of(found: Found) -> float:
-    """About the height of the sitting person in pixels: the spread of the sure joints."""
-    sure = found.confidence >= SURE
-    points = found.joints[sure] if sure.sum() >= 2 else found.joints
-    return float(max(2.0, 2.0 * np.sqrt(points.var(0).sum())))
 
 
 def likeness(
@@ -71,19 +67,38 @@ def likeness(
     return (np.exp(-d2 / 2) * sure).sum(-1) / np.maximum(sure.sum(-1), 1)
 
 
-def alike(a: Found, b: Found) -> float:
-    """How alike two poses of the same picture are; 0 where they share no sure joint."""
-    sure = (a.confidence >= SURE) & (b.confidence >= SURE)
-    return float(likeness(a.joints, b.joints, sure, min(size_of(a), size_of(b))))
+def _stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joints (P, J, 2), which of them are sure (P, J), and sizes (P,) in pixels.
+
+    The size is about the height of the sitting person: the spread of the sure joints.
+    """
+    joints = np.stack([pose.joints for pose in poses])
+    sure = np.stack([pose.confidence for pose in poses]) >= SURE
+    counts = (sure | (sure.sum(1, keepdims=True) < 2))[..., None]
+    number = counts.sum(1, keepdims=True)
+    off = joints - (joints * counts).sum(1, keepdims=True) / number
+    spread = (off**2 * counts).sum((1, 2)) / number[:, 0, 0]
+    return joints, sure, np.maximum(2.0, 2.0 * np.sqrt(spread))
+
+
+def alike(a: Sequence[Found], b: Sequence[Found]) -> np.ndarray:
+    """(A, B) how alike poses of the same picture are; 0 where they share no sure joint."""
+    (joints, sure, size), (others, known, width) = _stacked(a), _stacked(b)
+    least = np.minimum(size[:, None], width)
+    return likeness(joints[:, None], others, sure[:, None] & known, least)
 
 
 def distinct(poses: Sequence[Found]) -> list[Found]:
     """The poses without those of a person seen twice: the better one stays. Best first."""
-    kept: list[Found] = []
-    for pose in sorted(poses, key=lambda p: -p.score):
-        if all(alike(pose, other) < SAME for other in kept):
-            kept.append(pose)
-    return kept
+    if not poses:
+        return []
+    best = sorted(poses, key=lambda pose: -pose.score)
+    same = alike(best, best) >= SAME
+    kept: list[int] = []
+    for k in range(len(best)):
+        if not same[k, kept].any():
+            kept.append(k)
+    return [best[k] for k in kept]
 
 
 class Tracker:
@@ -111,11 +126,13 @@ class Tracker:
     def looks(self, time_s: float, width: int, height: int) -> list[Region]:
         """Where to look for the people who were seen a moment ago."""
         looks = []
-        for person in self.people[: self.most]:
-            if 0 <= time_s - person.time_s < _LOOK_S:
-                new = following(person.found, width, height)
-                person.look = settled(person.look, new) if new else None
-                looks += [person.look] if person.look else []
+        for person in [p for p in self.people if time_s - p.time_s < _LOOK_S][: self.most]:
+            new = following(person.found, width, height)
+            person.look = settled(person.look, new) if new else None
+            if person.look:
+                # A ghost lives on where the square lies: it is not looked for in the same twice.
+                aside = not person.confirmed and person.seen % 2
+                looks.append(beside(person.look) if aside else person.look)
         return looks
 
     def update(
@@ -123,59 +140,62 @@ class Tracker:
     ) -> list[tuple[Person, Found]]:
         """The people of this picture with their poses, those that are sure enough to be shown.
 
-        poses: of different people, see `distinct`.
+        poses: of different people, see `distinct`. time_s: never before the last picture's.
         """
         self._retire(time_s)
         pairs = sorted(self._matched(poses, time_s), key=lambda pair: pair[0].id)[: self.most]
         taken = {id(pose) for _, pose in pairs}
-        for pose in poses:
-            if id(pose) not in taken and len(pairs) < self.most:
-                pairs.append((self._newcomer(pose, time_s, image), pose))
+        new = [pose for pose in poses if id(pose) not in taken][: self.most - len(pairs)]
+        pairs += self._newcomers(new, [person for person, _ in pairs], time_s, image)
         for person, pose in pairs:
             self._move(person, pose, time_s, image)
-        return [(p, f) for p, f in pairs if p.seen >= _SETTLED or f.score >= _CLEAR]
+        seen = [person for person, _ in pairs]
+        self.people = [p for p in self.people if p.confirmed or p in seen]
+        return [(person, pose) for person, pose in pairs if person.confirmed]
 
     def _retire(self, time_s: float) -> None:
-        for p in (*self.people, *self._gone):
-            if p.time_s > time_s:  # a film begins again
-                p.time_s = time_s - _FORGET_S
-        late = [p for p in self.people if time_s - p.time_s >= _FORGET_S]
+        late = [p for p in self.people if time_s - p.time_s >= FORGET_S]
         self.people = [p for p in self.people if p not in late]
-        self._gone += [p for p in late if p.seen >= _SETTLED and p.colours is not None]
+        self._gone += [p for p in late if p.colours is not None]
         self._gone = [p for p in self._gone if time_s - p.time_s < _KEEP_S]
 
     def _matched(self, poses: Sequence[Found], time_s: float) -> list[tuple[Person, Found]]:
         if not poses or not self.people:
             return []
+        _, there, sizes = _stacked([p.found for p in self.people])
         expected = np.stack([p.expected(time_s) for p in self.people])
-        sizes = np.array([p.size for p in self.people])
-        there = np.stack([p.found.confidence for p in self.people]) >= SURE
-        joints = np.stack([f.joints for f in poses])
-        sure = np.stack([f.confidence for f in poses]) >= SURE
-        like = likeness(
-            expected[:, None], joints[None], there[:, None] & sure[None], sizes[:, None]
-        )
-        rows, columns = linear_sum_assignment(-np.where(like >= _LIKE, like, 0))
-        return [(self.people[r], poses[c]) for r, c in zip(rows, columns, strict=True)
-                if like[r, c] >= _LIKE]  # fmt: skip
+        joints, sure, _ = _stacked(poses)
+        like = likeness(expected[:, None], joints, there[:, None] & sure, sizes[:, None])
+        return [(self.people[r], poses[c]) for r, c in _assigned(like, _LIKE)]
 
-    def _newcomer(self, pose: Found, time_s: float, image: np.ndarray) -> Person:
-        """Somebody who was here before, if the clothes are the same, or a stranger."""
-        own = colours(image, pose)
-        known = [(same_colours(own, p.colours), p) for p in self._gone]
-        known += [(same_colours(own, p.colours), p) for p in self.people
-                  if time_s - p.time_s > _HIDDEN_S and p.seen >= _SETTLED]  # fmt: skip
-        best = max(known, key=lambda k: k[0], default=(0.0, None))
-        if best[1] is not None and best[0] >= _KNOWN:
-            person = best[1]
-            self._gone = [p for p in self._gone if p is not person]
-            person.velocity = np.zeros(2)
-        else:
-            person = Person(self._next, pose, time_s, colours=own)
-            self._next += 1
-        if person not in self.people:
-            self.people.append(person)
-        return person
+    def _newcomers(
+        self, poses: Sequence[Found], followed: Sequence[Person], time_s: float, image: np.ndarray
+    ) -> list[tuple[Person, Found]]:
+        """Those who were here before, if the clothes are the same, and strangers.
+
+        Of several in the same clothes, whoever is nearer to where the person was.
+        """
+        away = [p for p in (*self._gone, *self.people) if p not in followed]
+        known = [p for p in away if p.confirmed and time_s - p.time_s > _HIDDEN_S]
+        own = [colours(image, pose) for pose in poses]
+        like = np.zeros((len(poses), len(known)))
+        for row, (pose, colour) in enumerate(zip(poses, own, strict=True)):
+            for column, person in enumerate(known):
+                same = same_colours(colour, person.colours)
+                if same >= _KNOWN:
+                    like[row, column] = same + _PLACE * _nearness(pose, person, time_s)
+        back = {row: known[column] for row, column in _assigned(like, _KNOWN)}
+        new = []
+        for row, pose in enumerate(poses):
+            if row in back:
+                new.append(back[row])
+                new[-1].velocity = np.zeros(2)
+            else:
+                new.append(Person(self._next, pose, time_s, time_s, colours=own[row]))
+                self._next += 1
+        self._gone = [p for p in self._gone if p not in new]
+        self.people += [p for p in new if p not in self.people]
+        return list(zip(new, poses, strict=True))
 
     def _move(self, person: Person, pose: Found, time_s: float, image: np.ndarray) -> None:
         dt = time_s - person.time_s
@@ -186,11 +206,25 @@ class Tracker:
                 person.velocity = person.velocity + 0.4 * (step / dt - person.velocity)
         person.found, person.time_s = pose, time_s
         person.seen += 1
+        person.confirmed |= pose.score >= _CLEAR or time_s - person.since_s >= _CONFIRM_S
         if person.colours is None or person.seen % _REPAINT == 0:
             now = colours(image, pose)
             if now is not None:
                 old = person.colours
                 person.colours = now if old is None else old + 0.3 * (now - old)
+
+
+def _assigned(like: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Rows and columns that belong together, so that all are as alike as can be."""
+    rows, columns = linear_sum_assignment(-np.where(like >= least, like, 0))
+    return [(r, c) for r, c in zip(rows, columns, strict=True) if like[r, c] >= least]
+
+
+def _nearness(pose: Found, person: Person, time_s: float) -> float:
+    """0..1: the longer somebody was away, the less the old place tells."""
+    _, _, (size,) = _stacked([person.found])
+    apart = np.linalg.norm(pose.joints.mean(0) - person.expected(time_s).mean(0))
+    return float(np.exp(-apart / (size * (1 + time_s - person.time_s))))
 
 
 _TORSO = indices(["left_shoulder", "right_shoulder", "right_hip", "left_hip"])
@@ -208,7 +242,7 @@ def colours(image: np.ndarray, pose: Found) -> np.ndarray | None:
     middle = corners.mean(0)
     shrunk = middle + 0.8 * (corners - middle)
     low = np.maximum(np.floor(shrunk.min(0)).astype(int), 0)
-    high = np.ceil(shrunk.max(0)).astype(int) + 1
+    high = np.maximum(np.ceil(shrunk.max(0)).astype(int) + 1, 0)
     part = image[low[1] : high[1], low[0] : high[0]]
     if min(part.shape[:2]) < 4:
         return None

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from livepose.capture import Slot
+from livepose.engine.detector import LoadDetector
 from livepose.engine.device import Placement
 from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.predictor import Predictor
 from livepose.engine.probing import Probe, probed
 from livepose.engine.settings import EngineSettings
-from livepose.engine.switching import LoadDetector, Networks, first_line
+from livepose.engine.switching import Networks, first_line
 from livepose.frames import Event, Frame, Result
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import load_detector, load_model

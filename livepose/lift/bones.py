@@ -35,11 +35,11 @@ def _paths() -> np.ndarray:
 _PATHS = _paths()
 # So many sure pictures weigh as much as all before them, once there were as many.
 _MEMORY = 300
-_SHORTEST = 0.01  # metres
+_SHORTEST = 0.005  # of the body's height
 
 
 class Bones:
-    """The lengths of one person's bones.
+    """The lengths of one person's bones, in parts of the body's height.
 
     Args:
         least: confidence from which a joint tells about its bone.
@@ -51,7 +51,7 @@ class Bones:
         self._count = np.zeros(len(_ORDER))
 
     def __call__(self, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-        """(J, 3) metres about the pelvis, (J,) -> (J, 3) with the lengths of this person."""
+        """(J, 3) heights about the pelvis, (J,) -> (J, 3) with the lengths of this person."""
         along = points[_CHILD] - points[_FROM]
         seen = np.maximum(np.linalg.norm(along, axis=1), _SHORTEST)
         lengths = self._learn(seen, confidence)

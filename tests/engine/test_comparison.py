@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from livepose import cli
-from livepose.bench import compare
 from livepose.bench.compare import parse
 from livepose.cv import cv2
+from livepose.engine import building
 from livepose.engine.comparison import Running, difference, matched
 from livepose.engine.loading import Choice
 from livepose.engine.predictor import Predictor
@@ -125,14 +125,13 @@ def test_the_command_follows_people_as_a_run_does(
             return super().__call__(*more, **named)
 
     three = [Region(x, 32, 30) for x in (20, 48, 76)]
-    monkeypatch.setattr(compare, "Predictor", Spied)
-    monkeypatch.setattr(compare.detector, "load", lambda make, placement: lambda image: three)
+    monkeypatch.setattr(building, "Predictor", Spied)
+    monkeypatch.setattr(building.PersonDetector, "ready", lambda load, place: lambda image: three)
     models = [f"{file}/torch/float32" for file in files]
     command = ["compare", *models, "--source", str(clip), "--device", "cpu", "--frames", "4"]
     assert cli.main([*command, "--people", "3", "--no-smooth"]) == 0
     a, b = called[0], called[1]
     assert called == [a, b, b, a, a, b, b, a]  # in turns
-    assert a.detector is b.detector
     for predict in (a, b):
         assert (predict.settings.people, predict.settings.smoothing.on) == (3, False)
         assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 96}

@@ -57,7 +57,11 @@ def test_the_squares_go_through_the_network_for_so_many(people: int, used: int) 
     spies = [Spy(), Spy(), Spy()]
     predict = predictor(tiny(), Row(people), settings=EngineSettings(people=10))
     predict.backend, predict.smaller = spies[0], {3: spies[1], 5: spies[2]}
-    predict(frame())
+    predict(frame(media_s=0.0))
+    assert spies[0].squares  # nobody has been seen yet
+    for spy in spies:
+        spy.squares = 0
+    predict(frame(media_s=0.1))
     assert [spy.squares for spy in spies] == [people * (k == used) for k in range(3)]
 
 

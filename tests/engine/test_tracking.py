@@ -78,29 +78,55 @@ def test_after_long_nobody_is_known() -> None:
     assert tracker.ids == {2}
 
 
-def test_a_film_that_begins_again_has_the_same_people() -> None:
-    tracker = Tracker(2)
-    for _ in range(3):
-        for k in range(20):
-            now = ids(tracker, k / FPS, (at(200), RED), (at(600), BLUE))
-            assert now == [1, 2]
-
-
 def test_a_person_seen_twice_is_one() -> None:
     better, worse = at(200), found(at(204).joints, 0.5)
-    assert alike(better, worse) > 0.9
+    assert alike([better], [worse])[0, 0] > 0.9
     assert distinct([worse, better, at(600)])[0] is better
     assert len(distinct([worse, better, at(600)])) == 2
     # Side by side, arm in arm, they are two.
     assert len(distinct([at(200), at(280)])) == 2
 
 
-def test_unsure_newcomers_wait_for_a_second_picture() -> None:
-    tracker = Tracker()
+@pytest.mark.parametrize("back", [(250, 800), (400, 800), (800, 400)])
+def test_two_in_the_same_clothes_are_two(back: tuple[int, int]) -> None:
+    """Somebody comes back while a stranger in the same clothes appears."""
+    tracker = Tracker(3)
+    for k in range(30):
+        assert ids(tracker, k / FPS, (at(200), RED), (at(600), BLUE)) == [1, 2]
+    for k in range(30, 44):
+        assert ids(tracker, k / FPS, (at(600), BLUE)) == [2]
+    for k in range(44, 60):
+        red = [(at(x), RED) for x in back]
+        now = ids(tracker, k / FPS, *red, (at(600), BLUE))
+        assert now[2] == 2
+        nearer = int(back[1] < back[0])
+        assert now[nearer] == 1
+        assert now[1 - nearer] == 3
+
+
+def test_unsure_newcomers_are_shown_when_they_stay() -> None:
+    tracker = Tracker(2)
     faint = found(at(200).joints, 0.4)
-    assert ids(tracker, 0.0, (faint, RED)) == [0]
-    assert ids(tracker, 1 / FPS, (faint, RED)) == [1]
-    assert ids(tracker, 2 / FPS, (found(at(600).joints, 0.4), RED)) == [0]
+    shown = [ids(tracker, k / FPS, (faint, RED)) for k in range(20)]
+    assert shown[:9] == [[0]] * 9  # 0.3 s, at any number of pictures a second
+    assert shown[10:] == [[1]] * 10
+    slow = Tracker()
+    assert [ids(slow, k / 5, (faint, RED)) for k in range(3)] == [[0], [0], [1]]
+    # Who is there in every other picture is not.
+    flickering = Tracker()
+    for k in range(30):
+        assert ids(flickering, k / FPS, *[(faint, RED)] * (k % 2)) == [0] * (k % 2)
+
+
+def test_newcomers_are_looked_at_in_other_squares_until_they_are_sure() -> None:
+    faint, sure = Tracker(), Tracker()
+    looks = []
+    for k in range(9):
+        for tracker, confidence in ((faint, 0.4), (sure, 0.9)):
+            ids(tracker, k / FPS, (found(at(200).joints, confidence), RED))
+            looks.append(tracker.looks((k + 1) / FPS, 900, 480)[0])
+    assert len(set(looks[::2])) == 2
+    assert len(set(looks[1::2])) == 1
 
 
 def test_the_limit_keeps_those_who_were_there_first() -> None:
@@ -123,6 +149,16 @@ def test_it_looks_where_people_were_a_moment_ago() -> None:
     assert tracker.looks(1 / FPS, 900, 480) == []
 
 
+def test_whoever_is_there_is_looked_at_although_somebody_else_was_there_first() -> None:
+    tracker = Tracker(1)
+    for k in range(10):
+        ids(tracker, k / FPS, (at(200), RED))
+    now = 9 / FPS + 0.5
+    assert ids(tracker, now, (at(700), BLUE)) == [2]
+    (look,) = tracker.looks(now + 1 / FPS, 900, 480)
+    assert look.cx == pytest.approx(700, abs=40)
+
+
 def test_colours_tell_clothes_apart_and_need_a_torso() -> None:
     a, b = ((at(200), c) for c in (RED, BLUE))
     red, blue = (colours(scene(p), p[0]) for p in (a, b))
@@ -134,4 +170,5 @@ def test_colours_tell_clothes_apart_and_need_a_torso() -> None:
     confidence[INDEX["left_hip"]] = 0.1
     assert colours(scene(a), found(at(200).joints, confidence)) is None
     assert colours(scene(a), at(5000)) is None
+    assert colours(scene(a), at(-100)) is None
     assert same_colours(red, None) == 0

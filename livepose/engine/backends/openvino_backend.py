@@ -39,7 +39,7 @@ class OpenVINOBackend(OneByOne):
         core = ov.Core()
         models = _models(core, net, placement.dtype)
         hints = [_PRECISIONS[placement.dtype], "f32"][: len(models)]
-        self._requests = [_compiled(core, m, h, placement.cpu_threads)
+        self._requests = [compiled(core, m, h, placement.cpu_threads)
                           for m, h in zip(models, hints, strict=True)]  # fmt: skip
 
     def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
@@ -51,7 +51,8 @@ class OpenVINOBackend(OneByOne):
         return [v.copy() for v in values[: 4 if want_maps else 1]]
 
 
-def _compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> Any:
+def compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> Any:
+    """Ready to infer, one picture at a time."""
     settings = {
         "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,

@@ -13,7 +13,7 @@ from livepose.crop import Square
 from livepose.engine import backends
 from livepose.engine.backends import Backend
 from livepose.engine.backends.prepare import prepare
-from livepose.engine.device import PRECISIONS, Placement
+from livepose.engine.device import PRECISIONS, Placement, choose
 from livepose.models.networks import PoseNetwork
 
 LoadModel = Callable[[str], PoseNetwork]
@@ -26,7 +26,8 @@ _WARM_UP = 3
 class Choice:
     """model: name or file. backend: of `livepose.engine.backends.BACKENDS`. precision: a key of
     `PRECISIONS`, "" for what suits the device. size: of the squares in pixels, None for the
-    model's own. threads: on the CPU, 0 for as many as torch was told to use.
+    model's own. threads: on the CPU, 0 for as many as torch was told to use. device: "" for the
+    one that all else runs on, or the type of another.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Choice:
     precision: str = ""
     size: int | None = None
     threads: int = 0
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ class Loader:
             return self._ready[key]
         net = self._network(choice)
         if beside and backends.exports_first(net, placement, choice.backend):
+            runtime = "openvino" if choice.backend == "auto" else choice.backend
             precision = backends.for_openvino(net, placement).precision_name
-            prepare(choice.model, choice.size, precision)
+            prepare(choice.model, choice.size, precision, runtime)
         backend, note = backends.make(net, placement, choice.backend)
         nothing = np.zeros((720, 1280, 3), np.uint8)
         for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
@@ -100,6 +103,8 @@ class Loader:
         return backends.at_size(self._load(choice.model), choice.size)
 
     def _place(self, choice: Choice, placement: Placement) -> Placement:
+        if choice.device not in ("", placement.device.type):
+            placement = choose(choice.device, choice.precision or "auto")
         placement = replace(placement, threads=choice.threads or self._threads)
         if not choice.precision:
             return placement

@@ -20,6 +20,7 @@ from livepose.engine.loading import Choice, Loader, LoadModel, Ready
 from livepose.engine.predictor import Predictor
 from livepose.engine.probing import Probe, probed
 from livepose.engine.settings import EngineSettings
+from livepose.engine.turns import Turns
 from livepose.frames import Event, Frame, Result
 from livepose.models.detector import PersonNet
 from livepose.models.networks import PoseNetwork
@@ -70,6 +71,7 @@ class InferenceThread:
         self.settings = EngineSettings()
         self.ahead_s = 0.0  # from a picture to its painting
         self.probe: Probe | None = None  # the unit whose answer is wanted
+        self.turns = Turns()  # one for each frame
         self.rate = Rate()
         self.failures = 0  # in a row
         self._slot, self._deliver, self._on_event = slot, deliver, on_event
@@ -159,15 +161,18 @@ class InferenceThread:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._take_change()
-            frame = self._slot.get(0.1)
-            if frame is None:
-                if self._slot.closed:
-                    return
+            if not self._slot.wait_full(0.1):
                 continue
-            self._busy = True
-            frame.timeline.mark("wait")
-            self._infer(frame)
-            self._busy = False
+            with self.turns:
+                frame = self._slot.get(0)  # the newest one now that it is our turn
+                if frame is None:
+                    if self._slot.closed:
+                        return
+                    continue
+                self._busy = True
+                frame.timeline.mark("wait")
+                self._infer(frame)
+                self._busy = False
 
     def _infer(self, frame: Frame) -> None:
         predictor = self._predictor

@@ -36,7 +36,7 @@ class Workbench(Pages):
         self, view3d: View3D, view_buttons: Sequence[QToolButton], session: SessionLike, device: str
     ) -> None:
         self.view3d = view3d
-        self.inspector, self.explorer = Inspector(), Explorer(device)
+        self.inspector, self.explorer = Inspector(), Explorer(device, session.turns)
         self.comparison, self.network = Comparison(session.models), NetworkView()
         self._session, self._model = session, ""
         self._watched: Choice | None = None

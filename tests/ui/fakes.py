@@ -8,6 +8,7 @@ import numpy as np
 
 from livepose.engine.loading import Choice
 from livepose.engine.settings import EngineSettings
+from livepose.engine.turns import Turns
 from livepose.frames import Event, Frame, Heatmaps, Pose, Region, Result
 from livepose.skeleton import INDEX, JOINTS, J
 from livepose.timing.stats import Latency, StageStats, Stats
@@ -91,6 +92,7 @@ class FakeSession:
         self.paused = False
         self.want_heatmaps = False
         self.probe = None
+        self.turns = Turns()
         self.source, self.model = "0", "tiny"
         self.models = ["tiny", "big"]
         self.latency = Latency()

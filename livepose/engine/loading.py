@@ -58,7 +58,9 @@ class Loader:
         self._load = load
         # Torch's number is for the whole process, and a network with its own changes it.
         self._threads = torch.get_num_threads()
+        # By what runs in the end; "auto" and a model's own size have led to something, too.
         self._ready: OrderedDict[tuple[Choice, str], Ready] = OrderedDict()
+        self._led_to: dict[tuple[Choice, str], tuple[Choice, str]] = {}
         self._read: tuple[str, int | None, PoseNetwork] | None = None  # by `at_once`, not used yet
 
     def at_once(self, choice: Choice, placement: Placement) -> Choice:
@@ -74,10 +76,11 @@ class Loader:
         beside: a network runs meanwhile, and shall not be held up.
         """
         placement = self._place(choice, placement)
-        key = (choice, f"{placement.device} {placement.dtype}")
+        asked = (choice, str(placement.device))
+        key = self._led_to.get(asked, asked)
         if key in self._ready:
             self._ready.move_to_end(key)
-            return self._ready[key]
+            return replace(self._ready[key], choice=choice)
         net = self._network(choice)
         if beside and backends.exports_first(net, placement, choice.backend):
             runtime = "openvino" if choice.backend == "auto" else choice.backend
@@ -90,6 +93,8 @@ class Loader:
         name = placement.device_name
         if backend.name != "torch":
             name = name.replace(" (", f", {backend.name} (", 1)
+        run = replace(choice, backend=backend.name, precision=backend.precision, size=backend.size)
+        key = self._led_to[asked] = (run, asked[1])
         ready = self._ready[key] = Ready(choice, net, backend, note, name)
         while len(self._ready) > _KEPT:
             self._ready.popitem(last=False)
@@ -113,3 +118,4 @@ class Loader:
     def forget(self) -> None:
         """Nothing that was ready can be used any more: the device has failed."""
         self._ready.clear()
+        self._led_to.clear()

@@ -113,6 +113,34 @@ def test_a_choice_may_have_threads_of_its_own() -> None:
         torch.set_num_threads(usual)
 
 
+def test_what_is_warm_is_found_by_every_name_that_it_has() -> None:
+    loads = []
+
+    def load(name: str) -> MargiPose:
+        loads.append(name)
+        return tiny()
+
+    loader = Loader(load)
+    first = loader(Choice("tiny", "torch"), CPU)
+    named = Choice("tiny", "torch", first.backend.precision, 64)
+    again = loader(named, CPU)
+    assert again.backend is first.backend
+    assert again.choice == named
+    assert loader(Choice("tiny", "torch"), CPU).backend is first.backend
+    assert loads == ["tiny"]
+    assert loader(Choice("tiny", "torch", threads=1), CPU).backend is not first.backend
+    loader.forget()
+    assert loader(named, CPU).backend is not first.backend
+
+
+def test_a_choice_may_have_a_device_of_its_own() -> None:
+    elsewhere = Placement(torch.device("meta"), torch.float16)
+    ready = Loader(tiny)(Choice("tiny", "torch", "float32", device="cpu"), elsewhere)
+    assert ready.device_name.startswith("CPU")
+    assert ready.backend.precision == "float32"
+    assert np.isfinite(ready.backend(IMAGE, SQUARES[:1]).xyz).all()
+
+
 def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "livepose.engine.backends.openvino_backend", raising=False)

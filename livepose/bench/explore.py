@@ -136,12 +136,11 @@ def quoted(card: store.Card, size: int, precision: str) -> float | None:
 
     Half precision without a figure of its own has that of float32.
     """
-    others = card.measured.get("lsp_test_at", {})
-    native = {}
-    if size == card.config.input_size:
-        native = {"float32": card.measured.get("lsp_test_pck"),
-                  "int8": card.measured.get("lsp_test_int8", {}).get("pck")}  # fmt: skip
-    pck = others.get(f"{size}/{precision}", native.get(precision))
+    measured = card.measured
+    pck = measured.get("lsp_test_at", {}).get(f"{size}/{precision}", {}).get("pck")
+    if pck is None and size == card.config.input_size:
+        pck = {"float32": measured.get("lsp_test_pck"),
+               "int8": measured.get("lsp_test_int8", {}).get("pck")}.get(precision)  # fmt: skip
     if pck is None and precision in ("bfloat16", "float16"):
         return quoted(card, size, "float32")
     return pck

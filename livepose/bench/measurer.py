@@ -192,7 +192,6 @@ class _Process:
 
     def kill(self) -> None:
         self._popen.kill()
-        self._popen.wait()
 
     def _read_rows(self) -> None:
         for line in _lines(self._popen.stdout):

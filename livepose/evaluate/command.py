@@ -186,18 +186,18 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any], size: int | No
         update_measured(file, {"peers": peers})
         return
     card, precision = read_card(file), figures["precision"]
+    command += f" --precision {precision}" * (precision != "float32") + f" --model {file.stem}"
     if figures["size"] != card.config.input_size or precision not in ("float32", "int8"):
         known = card.measured.get(f"{key}_at", {})
-        other = {f"{figures['size']}/{precision}": figures["pck"]}
-        update_measured(file, {f"{key}_at": {**known, **other}})
+        row = {"pck": figures["pck"], "command": command}
+        update_measured(file, {f"{key}_at": {**known, f"{figures['size']}/{precision}": row}})
         return
     if precision == "int8":
         row = {"pck": figures["pck"], "auc": figures["auc"], "ece": figures["reliability"]["ece"]}
         row |= {name: figures[name]["mpjpe"] for name in ("3d",) if name in figures}
-        command += f" --precision int8 --model {file.stem}"
         update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
     dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],
-                           key: {**row, "command": f"{command} --model {file.stem}"}})  # fmt: skip
+                           key: {**row, "command": command}})  # fmt: skip

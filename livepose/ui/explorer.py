@@ -320,9 +320,12 @@ class Explorer(QWidget):
     def _tell(self) -> None:
         """The point below the mouse, or what there is to say."""
         hovered = next((p for p in self.points if p.key == self._hovered), None)
-        missing = sum(p.ms is None for p in self.points)
-        hint = f"{missing} of {len(self.points)} points have no time yet." if missing else ""
-        hint = f"{hint} Click a point to run it.".strip()
+        missing = [p for p in self.points if p.ms is None]
+        failed = [p for p in missing if p.problem]
+        hint = f"{len(missing)} of {len(self.points)} points have no time yet. " if missing else ""
+        hint += "Click a point to run it."
+        if failed:
+            hint += f" {len(failed)} failed, such as {failed[-1].key}: {failed[-1].problem}"
         self.about.setText(describe(hovered) if hovered else self.notice or hint)
 
     def _ask_data(self) -> None:

@@ -74,7 +74,8 @@ class Said:
 def model(tmp_path: Path) -> str:
     file = tmp_path / "tiny.safetensors"
     save_model(file, tiny(), {}, {"lsp_test_pck": 0.5, "lsp_test_int8": {"pck": 0.4}})
-    update_measured(file, {"lsp_test_at": {"128/float32": 0.6, "128/int8": 0.55}})
+    others = {"128/float32": {"pck": 0.6}, "128/int8": {"pck": 0.55}}
+    update_measured(file, {"lsp_test_at": others})
     return str(file)
 
 
@@ -314,6 +315,27 @@ def test_accuracy_is_measured_once_for_each_network(tmp_path: Path, model: str) 
     nothing = replace(data, root=tmp_path / "nothing")
     assert said.measure(found, data=nothing).wait(300)
     assert str(tmp_path / "nothing") in said.ended[1]
+
+
+def test_the_card_keeps_accuracy_by_size_and_precision(tmp_path: Path) -> None:
+    synthetic_lsp(tmp_path / "lsp")
+    file = tmp_path / "tiny.safetensors"
+    save_model(file, tiny(), {}, {})
+    command = ["eval", "--dataset", "lsp", "--root", str(tmp_path / "lsp"), "--limit", "3",
+               "--model", str(file), "--device", "cpu", "--card", "--size", "64", "96"]  # fmt: skip
+    out = tmp_path / "figures.json"
+    assert cli.main([*command, "--json", str(out)]) == 0
+    first = explore.store.read_card(file)
+    assert [figures["size"] for figures in json.loads(out.read_text())] == [64, 96]
+    assert explore.quoted(first, 64, "float32") == first.measured["lsp_test_pck"]
+    assert set(first.measured["lsp_test_at"]) == {"96/float32"}
+    assert cli.main([*command, "--precision", "bfloat16"]) == 0
+    card = explore.store.read_card(file)
+    assert card.measured["lsp_test"] == first.measured["lsp_test"]
+    at = card.measured["lsp_test_at"]
+    assert set(at) == {"96/float32", "64/bfloat16", "96/bfloat16"}
+    assert at["96/float32"] == first.measured["lsp_test_at"]["96/float32"]
+    assert "--size 96 --precision bfloat16" in at["96/bfloat16"]["command"]
 
 
 def synthetic_lsp(root: Path) -> None:

@@ -169,8 +169,19 @@ def test_what_failed_is_measured_again(exploring, until) -> None:
     FakeMeasurer.made[0].on_end("")
     until(explorer.measure.isVisible)
     assert kept()[2].problem == "out of memory"
+    assert "1 failed" in explorer.about.text()
+    assert "out of memory" in explorer.about.text()
     explorer.measure.click()
     assert [p.model for p in FakeMeasurer.made[1].found] == ["new"]
+
+
+def test_times_that_were_measured_alone_stay(exploring) -> None:
+    explorer = exploring.pages.explorer
+    explorer.points.pop()  # the one that has none
+    explorer.measure.click()
+    assert FakeMeasurer.made == []
+    assert "measured alone" in explorer.about.text()
+    assert explorer.measure.isVisible()
 
 
 def test_accuracy_is_measured_on_a_data_set_of_the_users(exploring, until, tmp_path: Path) -> None:

@@ -69,10 +69,13 @@ def main() -> None:
 
 def time_of(wanted: Mapping[str, Any], turn: Turn) -> float:
     """Median time in ms from a picture of 1280x720 to joints."""
+    import torch
+
     from livepose.crop import Square
     from livepose.engine import backends
     from livepose.models.store import load_model
 
+    torch.set_num_threads(1)  # exporting takes no turns; backends have their own number
     net = backends.at_size(load_model(wanted["model"])[0], wanted["size"])
     backend, note = backends.make(net, _placement(wanted), wanted["backend"])
     if note:

@@ -117,7 +117,7 @@ class Measurer:
         except TimeoutError:
             why = f"nothing came for {limit_s:.0f} s"
         finally:
-            process.kill()
+            process.end()
         if self._left and not self._cancelled:
             why = why or process.last_words()
             if not begun:  # the next process would not, either
@@ -192,6 +192,10 @@ class _Process:
 
     def kill(self) -> None:
         self._popen.kill()
+
+    def end(self) -> None:
+        self.kill()
+        self._popen.wait()
 
     def _read_rows(self) -> None:
         for line in _lines(self._popen.stdout):

@@ -117,6 +117,7 @@ class Explorer(QWidget):
         self.current = ""  # key of what runs
         self.notice = ""
         self._hovered = ""  # key of the point below the mouse
+        self._below = 0.0  # height of the rail for what has no accuracy
         # Torch's own number, before networks with another one run.
         self._usual = self._threads = torch.get_num_threads()
         self._knob = 0
@@ -232,7 +233,7 @@ class Explorer(QWidget):
 
     def at(self, point: Point) -> QPointF | None:
         """Where a point is on the plot widget, if it is on it."""
-        there = place(point, rail(self.points))
+        there = place(point, self._below)
         if there is None:
             return None
         view = self.plot.plotItem.vb
@@ -270,7 +271,7 @@ class Explorer(QWidget):
             widget.setVisible(on)
 
     def _draw(self) -> None:
-        below = rail(self.points)
+        below = self._below = rail(self.points)
         shown = [(p, there) for p in self.points if (there := place(p, below))]
         front = [place(p, below) for p in explore.pareto(self.points)]
         self._front.setData(*zip(*front, strict=True) if front else ([], []),

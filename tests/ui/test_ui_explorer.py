@@ -299,15 +299,17 @@ def test_a_click_loads_a_warm_model_at_once_with_fresh_frames(live, until, spin)
     assert live.session.choice.model == a.model
     click(live, b)  # loads it for the first time; the way back is warm
     until(lambda: shown and shown[-1][1] == b.model, 60)
-    spin(0.5)
-    usual = sorted(age for age, _ in shown[-10:])[5]
+    shown.clear()
+    spin(1)
+    # Where other programs hold up all frames, they hold up this one as well.
+    busy = max(1.0, max(age for age, _ in shown) / 60)
+    for suffix in (".safetensors", ".json"):  # nothing is read again
+        Path(a.model).with_suffix(suffix).unlink()
     shown.clear()
     begin = now_ns()
     click(live, a)
     until(lambda: any(model == a.model for _, model in shown))
     switched_ms = (now_ns() - begin) / 1e6
-    # On a machine that is busy with something else all takes so much longer.
-    busy = max(1.0, usual / 50)
     assert switched_ms < 300 * busy
     assert max(age for age, _ in shown) < 200 * busy
 

@@ -53,6 +53,12 @@ class Slot(Generic[T]):
             self._changed.notify_all()
             return item
 
+    def wait_full(self, timeout_s: float) -> bool:
+        """Waits up to `timeout_s` until there is an item to take; True if so, or if closed."""
+        with self._changed:
+            self._wait(lambda: self._full or self._closed, timeout_s)
+            return self._full or self._closed
+
     def wait_free(self, timeout_s: float) -> bool:
         """Waits up to `timeout_s` until an item can be put without losing one; True if so."""
         with self._changed:

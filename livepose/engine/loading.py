@@ -13,7 +13,7 @@ from livepose.crop import Square
 from livepose.engine import backends
 from livepose.engine.backends import Backend
 from livepose.engine.backends.prepare import prepare
-from livepose.engine.device import PRECISIONS, Placement
+from livepose.engine.device import PRECISIONS, Placement, choose
 from livepose.models.networks import PoseNetwork
 
 LoadModel = Callable[[str], PoseNetwork]
@@ -26,7 +26,8 @@ _WARM_UP = 3
 class Choice:
     """model: name or file. backend: of `livepose.engine.backends.BACKENDS`. precision: a key of
     `PRECISIONS`, "" for what suits the device. size: of the squares in pixels, None for the
-    model's own. threads: on the CPU, 0 for as many as torch was told to use.
+    model's own. threads: on the CPU, 0 for as many as torch was told to use. device: "" for the
+    one that all else runs on, or the type of another.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Choice:
     precision: str = ""
     size: int | None = None
     threads: int = 0
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class Loader:
         self._load = load
         # Torch's number is for the whole process, and a network with its own changes it.
         self._threads = torch.get_num_threads()
+        # By what runs in the end; "auto" and a model's own size have led to something, too.
         self._ready: OrderedDict[tuple[Choice, str], Ready] = OrderedDict()
+        self._led_to: dict[tuple[Choice, str], tuple[Choice, str]] = {}
         self._read: tuple[str, int | None, PoseNetwork] | None = None  # by `at_once`, not used yet
 
     def at_once(self, choice: Choice, placement: Placement) -> Choice:
@@ -72,14 +76,16 @@ class Loader:
         beside: a network runs meanwhile, and shall not be held up.
         """
         placement = self._place(choice, placement)
-        key = (choice, f"{placement.device} {placement.dtype}")
+        asked = (choice, str(placement.device))
+        key = self._led_to.get(asked, asked)
         if key in self._ready:
             self._ready.move_to_end(key)
-            return self._ready[key]
+            return replace(self._ready[key], choice=choice)
         net = self._network(choice)
         if beside and backends.exports_first(net, placement, choice.backend):
+            runtime = "openvino" if choice.backend == "auto" else choice.backend
             precision = backends.for_openvino(net, placement).precision_name
-            prepare(choice.model, choice.size, precision)
+            prepare(choice.model, choice.size, precision, runtime)
         backend, note = backends.make(net, placement, choice.backend)
         nothing = np.zeros((720, 1280, 3), np.uint8)
         for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
@@ -87,6 +93,8 @@ class Loader:
         name = placement.device_name
         if backend.name != "torch":
             name = name.replace(" (", f", {backend.name} (", 1)
+        run = replace(choice, backend=backend.name, precision=backend.precision, size=backend.size)
+        key = self._led_to[asked] = (run, asked[1])
         ready = self._ready[key] = Ready(choice, net, backend, note, name)
         while len(self._ready) > _KEPT:
             self._ready.popitem(last=False)
@@ -100,6 +108,8 @@ class Loader:
         return backends.at_size(self._load(choice.model), choice.size)
 
     def _place(self, choice: Choice, placement: Placement) -> Placement:
+        if choice.device not in ("", placement.device.type):
+            placement = choose(choice.device, choice.precision or "auto")
         placement = replace(placement, threads=choice.threads or self._threads)
         if not choice.precision:
             return placement
@@ -108,3 +118,4 @@ class Loader:
     def forget(self) -> None:
         """Nothing that was ready can be used any more: the device has failed."""
         self._ready.clear()
+        self._led_to.clear()

@@ -15,6 +15,7 @@ from livepose.engine.detector import LoadDetector
 from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.probing import Probe
 from livepose.engine.settings import EngineSettings
+from livepose.engine.turns import Turns
 from livepose.engine.worker import InferenceThread, _load
 from livepose.frames import Event, Result
 from livepose.models import store
@@ -132,6 +133,11 @@ class Session:
     def size(self) -> int | None:
         """Pixels of the squares that the network looks at, None before there is one."""
         return self._networks.size
+
+    @property
+    def turns(self) -> Turns:
+        """Taken for each frame; who times something beside the live view takes turns with it."""
+        return self._engine.turns
 
     def pause(self) -> None:
         self._capture.pause()

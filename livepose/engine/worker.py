@@ -18,6 +18,7 @@ from livepose.engine.predictor import Predictor
 from livepose.engine.probing import Probe, probed
 from livepose.engine.settings import EngineSettings
 from livepose.engine.switching import Networks, first_line
+from livepose.engine.turns import Turns
 from livepose.frames import Event, Frame, Result
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import load_detector, load_model
@@ -69,6 +70,7 @@ class InferenceThread:
         self.settings = EngineSettings()
         self.ahead_s = 0.0  # from a picture to its painting
         self.probe: Probe | None = None  # the unit whose answer is wanted
+        self.turns = Turns()  # one for each frame
         self.rate = Rate()
         self.failures = 0  # in a row
         self._slot, self._deliver, self._on_event = slot, deliver, on_event
@@ -111,15 +113,17 @@ class InferenceThread:
     def _run(self) -> None:
         while not self._stop.is_set():
             self.networks.advance(self.settings)
-            frame = self._slot.get(0.1)
-            if frame is not None:
-                self._redo.clear()
-                frame.timeline.mark("wait")
-            elif self._slot.closed:
-                return
-            else:
-                frame = self._held()
-            if frame is not None:
+            there = self._slot.wait_full(0.1)
+            with self.turns:
+                # The newest one, now that it is our turn.
+                frame = self._slot.get(0) if there else self._held()
+                if frame is None:
+                    if there and self._slot.closed:
+                        return
+                    continue
+                if there:
+                    self._redo.clear()
+                    frame.timeline.mark("wait")
                 self._busy = True
                 self._infer(frame)
                 self._busy = False

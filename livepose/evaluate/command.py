@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure these labels (see `livepose label`) in place of a model",
     )  # fmt: skip
     parser.add_argument("--limit", type=int, help="so many pictures only, evenly spread")
-    parser.add_argument("--size", type=int, help="input size in place of the model's own")
+    parser.add_argument(
+        "--size", type=int, nargs="+", default=[None], metavar="PIXELS",
+        help="input sizes, one after the other, in place of the model's own",
+    )  # fmt: skip
     parser.add_argument(
         "--peak-radius", type=int, metavar="CELLS",
         help="x and y from so many cells about the peak, 0: from the whole map",
@@ -62,38 +65,45 @@ def main(args: argparse.Namespace) -> int:
         if args.limit and args.limit < len(samples):
             spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
             samples = samples.take(spread)
-        about: dict[str, Any] = {"dataset": args.dataset, "split": args.split}
-        begin = time.monotonic()
-        if args.predictions:
-            points, confidence = points_of(samples, args.predictions)
-            about["model"] = args.predictions.stem
-        else:
-            net, own = _network(args)
-            points, confidence = predict(net, samples, args.size, flip=args.flip,
-                                         crops=args.crops, boxed=args.boxed)  # fmt: skip
-            about |= own
-        figures = about | measure(samples, points)
-        figures["reliability"] = reliability(*judged(samples, points, confidence))
-        if args.ap:
-            figures["oks_ap"] = oks_ap(samples, points, confidence)
+        every = [_evaluated(args, samples, size) for size in args.size]
     except (CocoError, DataError, DeviceError, ValueError, WeightsError) as error:
         print(f"livepose eval: {error}", file=sys.stderr)
         return 2
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        what = every if len(every) > 1 else every[0]
+        args.json.write_text(json.dumps(what, indent=2) + "\n")
+    return 0
+
+
+def _evaluated(args: argparse.Namespace, samples: Samples, size: int | None) -> dict[str, Any]:
+    """All figures at one input size; prints them, and writes what else was asked for."""
+    about: dict[str, Any] = {"dataset": args.dataset, "split": args.split}
+    begin = time.monotonic()
+    if args.predictions:
+        points, confidence = points_of(samples, args.predictions)
+        about["model"] = args.predictions.stem
+    else:
+        net, own = _network(args, size)
+        points, confidence = predict(net, samples, size, flip=args.flip,
+                                     crops=args.crops, boxed=args.boxed)  # fmt: skip
+        about |= own
+    figures = about | measure(samples, points)
+    figures["reliability"] = reliability(*judged(samples, points, confidence))
+    if args.ap:
+        figures["oks_ap"] = oks_ap(samples, points, confidence)
     figures["seconds"] = round(time.monotonic() - begin, 1)
     if args.time and not args.predictions:
         figures["forward_ms"] = round(forward_ms(net, figures["size"]), 2)
     _print(figures)
     if args.gallery:
         write_gallery(args.gallery, samples, points, confidence)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
     if args.card:
-        _into_card(args, figures)
-    return 0
+        _into_card(args, figures, size)
+    return figures
 
 
-def _network(args: argparse.Namespace) -> tuple[PoseNetwork, dict[str, Any]]:
+def _network(args: argparse.Namespace, size: int | None) -> tuple[PoseNetwork, dict[str, Any]]:
     """The model where it shall run, and what to say of it."""
     placement = choose(args.device, args.precision)
     if placement.note:
@@ -102,7 +112,7 @@ def _network(args: argparse.Namespace) -> tuple[PoseNetwork, dict[str, Any]]:
     if isinstance(net.config, Config) and args.peak_radius is not None:
         net.config = replace(net.config, peak_radius=args.peak_radius)
     return placed(net, placement), {
-        "model": args.model, "size": args.size or card.config.input_size,
+        "model": args.model, "size": size or card.config.input_size,
         "peak_radius": getattr(net.config, "peak_radius", None),
         "flip": args.flip, "crops": args.crops, "boxed": args.boxed,
         "precision": placement.precision_name, "device": placement.device_name,
@@ -140,6 +150,7 @@ def _print(figures: dict[str, Any]) -> None:
     for name, value in figures["per_group"].items():
         print(f"{name:<12}{100 * value:6.1f}")
     what = f"{figures['dataset']} {figures['split']}, {figures['images']} images"
+    what += f" of {figures['size']} pixels" if "size" in figures else ""
     print(f"PCK@0.2, {what}: {100 * figures['pck']:.2f} %, AUC {100 * figures['auc']:.2f} %")
     if "pckh" in figures:
         auc = 100 * figures["pckh_auc"]
@@ -155,11 +166,10 @@ def _print(figures: dict[str, Any]) -> None:
         print(f"forward pass of one picture: {figures['forward_ms']} ms on {figures['device']}")
 
 
-def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
+def _into_card(args: argparse.Namespace, figures: dict[str, Any], size: int | None) -> None:
     command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
-    for option in ("limit", "size", "peak_radius"):
-        if (value := getattr(args, option)) is not None:
-            command += f" --{option.replace('_', '-')} {value}"
+    chosen = {"limit": args.limit, "size": size, "peak-radius": args.peak_radius}
+    command += "".join(f" --{name} {n}" for name, n in chosen.items() if n is not None)
     command += (
         " --boxed" * args.boxed
         + " --flip" * args.flip
@@ -175,18 +185,19 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
         peers[key] = peers.get(key, {}) | {peer: row}
         update_measured(file, {"peers": peers})
         return
-    size, sizes = read_card(file).config.input_size, f"{key}_sizes"
-    if figures["size"] != size:  # another size of the same network
-        known = dict(read_card(file).measured.get(sizes, {}))
-        update_measured(file, {sizes: known | {str(figures["size"]): figures["pck"]}})
+    card, precision = read_card(file), figures["precision"]
+    command += f" --precision {precision}" * (precision != "float32") + f" --model {file.stem}"
+    if figures["size"] != card.config.input_size or precision not in ("float32", "int8"):
+        known = card.measured.get(f"{key}_at", {})
+        row = {"pck": figures["pck"], "command": command}
+        update_measured(file, {f"{key}_at": {**known, f"{figures['size']}/{precision}": row}})
         return
-    if figures["precision"] == "int8":
+    if precision == "int8":
         row = {"pck": figures["pck"], "auc": figures["auc"], "ece": figures["reliability"]["ece"]}
         row |= {name: figures[name]["mpjpe"] for name in ("3d",) if name in figures}
-        command += f" --precision int8 --model {file.stem}"
         update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
     dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],
-                           key: {**row, "command": f"{command} --model {file.stem}"}})  # fmt: skip
+                           key: {**row, "command": command}})  # fmt: skip

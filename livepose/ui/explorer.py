@@ -1,16 +1,17 @@
 """The explorer: every way to run every model, as a point of speed and accuracy.
 
-Measuring goes on in a process of its own; the live view goes on meanwhile. A click loads a point.
+Measuring goes on in a process of its own, by turns with the live view. A click loads a point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+import torch
 from PyQt5.QtCore import QPointF, Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QFileDialog,
@@ -23,19 +24,31 @@ from PyQt5.QtWidgets import (
 )
 
 from livepose.bench import explore
-from livepose.bench.explore import Measurer, Point
+from livepose.bench.explore import Point
+from livepose.bench.explore_plot import (
+    ACROSS,
+    BACKENDS,
+    FRONT,
+    OUTPUTS,
+    RAIL,
+    UP,
+    Mark,
+    legend,
+    mark,
+    place,
+    rail,
+)
+from livepose.bench.measurer import DataSet, Measurer
 from livepose.engine.loading import Choice
+from livepose.engine.turns import Turns
 from livepose.models.store import WeightsError, available
-from livepose.palette import RGB
+from livepose.ui.data_dialog import DataDialog
 from livepose.ui.theme import DARK, Theme, font
 
-# Output strategies by shape, backends by colour (Okabe & Ito).
-SHAPES = {"dsnt": "o", "heatmap": "s", "fc": "t", "multitask": "d"}
-TITLES = {"dsnt": "DSNT", "heatmap": "heatmap matching", "fc": "fully connected",
-          "multitask": "multi-task"}  # fmt: skip
-COLOURS: dict[str, RGB] = {"openvino": (86, 180, 233), "torch": (230, 159, 0),
-                           "onnxruntime": (0, 178, 130), "cuda-graph": (224, 130, 184)}  # fmt: skip
-_SIZE = 12
+# By matplotlib's names: pyqtgraph's symbols, and letters for the legend.
+_SYMBOLS = {"o": "o", "s": "s", "^": "t1", "D": "d"}
+_LETTERS = {"o": "●", "s": "■", "^": "▲", "D": "◆"}
+_ALL_ALONE = "All times were measured alone; beside the live view they would be less certain."
 _NEAR = 14.0  # pixels that a click or the mouse may be off
 
 
@@ -43,70 +56,113 @@ def describe(point: Point) -> str:
     """One line about a point."""
     accuracy = "accuracy not known"
     if point.pck is not None:
-        how = "measured" if point.pck_measured else "quoted"
+        how = f"on {point.pictures} pictures of {point.data}" if point.pictures else "quoted"
         accuracy = f"{100 * point.pck:.1f} % PCK ({how})"
-    time = point.problem or ("not measured yet" if point.ms is None else f"{point.ms:.2f} ms")
+    time = point.problem or "not measured yet"
+    if point.ms is not None:
+        how = "beside the live view" if point.beside else "alone"
+        time = f"{point.ms:.2f} ms ({how}, {point.date})"
+    title, backend = (names.get(name, (name,))[0] for names, name in
+                      ((OUTPUTS, point.output), (BACKENDS, point.backend)))  # fmt: skip
+    threads = f", {point.threads} thread{'s' * (point.threads > 1)}" if point.threads else ""
     return (
-        f"{Path(point.model).stem}: {TITLES.get(point.output, point.output)}, {point.size} px, "
-        f"maps of {point.heatmap}, {point.backend} in {point.precision}: {time}, {accuracy}"
+        f"{Path(point.model).stem}: {title}, {point.size} px, maps of {point.heatmap}, "
+        f"{backend} in {point.precision}{threads}: {time}, {accuracy}"
     )
+
+
+def legend_html(found: Sequence[Point]) -> str:
+    """What the marks mean, as a line for each way to tell them apart."""
+
+    def entry(one: Mark) -> str:
+        letter = _LETTERS[one.shape] if one.filled else "○"
+        return (f"<span style='color:rgb{one.colour};font-size:{one.diameter}px'>{letter}</span>"
+                f"&nbsp;{one.label.replace(' ', '&nbsp;')}")  # fmt: skip
+
+    lines = [f"{name}: &nbsp;" + "&nbsp; ".join(map(entry, group))
+             for name, group in legend(found).items()]  # fmt: skip
+    return "<br>".join([*lines, f"Line: {FRONT}"])
+
+
+class _Milliseconds(pg.AxisItem):
+    """A logarithmic axis with plain numbers: 1, 2, 5, 10, 20, ..."""
+
+    def logTickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        texts = [f"{10**value:.3g}" for value in values]
+        return [text if text.strip("0.") in ("1", "2", "5") else "" for text in texts]
 
 
 class Explorer(QWidget):
     """chosen: the `Choice` of a point that was clicked.
 
-    start: makes what measures points (`livepose.bench.explore.Measurer`).
+    Args:
+        device: of the live view. turns: of its session, which measuring takes turns with.
+        start: makes what measures points (`livepose.bench.measurer.Measurer`).
     """
 
     chosen = pyqtSignal(object)
     _measured = pyqtSignal(object)
+    _advanced = pyqtSignal(float)
     _ended = pyqtSignal(str)
 
     def __init__(
-        self, device: str = "cpu", start: Callable[..., Measurer] = Measurer,
+        self, device: str, turns: Turns, start: Callable[..., Measurer] = Measurer,
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(parent)
-        self._device = device
-        self._start = start
+        self._device, self._turns, self._start = device, turns, start
         self._measurer: Measurer | None = None
         self._theme = DARK
         self.points: list[Point] = []
-        self.current: str = ""
-        self.problem = ""
-        self.plot = pg.PlotWidget()
+        self.current = ""  # key of what runs
+        self.notice = ""
+        self._hovered = ""  # key of the point below the mouse
+        self._below = 0.0  # height of the rail for what has no accuracy
+        # Torch's own number, before networks with another one run.
+        self._usual = self._threads = torch.get_num_threads()
+        self._knob = 0
+        self.plot = pg.PlotWidget(axisItems={"bottom": _Milliseconds("bottom")})
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
         self.plot.setMouseEnabled(False, False)
         self.plot.setLogMode(x=True, y=False)
-        self.plot.setLabel("bottom", "time of a picture, ms")
-        self.plot.setLabel("left", "PCK@0.2 on LSP, %")
+        self.plot.setLabel("bottom", ACROSS)
+        self.plot.setLabel("left", UP)
         self.plot.setAccessibleName("Speed against accuracy")
         self._front = self.plot.plot([], [])
+        self._rail = pg.InfiniteLine(angle=0, label=RAIL, labelOpts={
+            "position": 0.99, "anchors": [(1, 0), (1, 0)]})  # fmt: skip
+        self.plot.addItem(self._rail, ignoreBounds=True)
         self._dots = pg.ScatterPlotItem(pxMode=True)
         self.plot.addItem(self._dots)
-        self.plot.scene().sigMouseMoved.connect(self._hovered)
+        self.plot.scene().sigMouseMoved.connect(self._hover)
         self.plot.scene().sigMouseClicked.connect(lambda event: self._clicked(event.scenePos()))
-        self.about = QLabel(objectName="muted", wordWrap=True)
-        self.about.setFont(font(9))
+        self.legend, self.about = (QLabel(objectName="muted", wordWrap=True) for _ in range(2))
+        for label in (self.legend, self.about):
+            label.setFont(font(9))
         self.about.setMinimumHeight(34)
         self.measure, self.cancel = QPushButton("Measure this machine"), QPushButton("Cancel")
-        self.export = QPushButton("Export…")
-        self.progress = QProgressBar(textVisible=False)
+        self.judge, self.export = QPushButton("Measure accuracy on…"), QPushButton("Export…")
+        self.progress = QProgressBar(textVisible=False, maximum=1000)
         self.progress.setFixedHeight(6)
         row = QHBoxLayout()
-        for widget in (self.measure, self.cancel, self.export):
+        for widget in (self.measure, self.judge, self.cancel, self.export):
             row.addWidget(widget)
         row.addWidget(self.progress, 1)
+        row.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.addWidget(self.plot, 1)
+        layout.addWidget(self.legend)
         layout.addWidget(self.about)
         layout.addLayout(row)
-        self.measure.clicked.connect(self.start)
+        self.measure.clicked.connect(lambda: self.start())
+        self.judge.clicked.connect(self._ask_data)
         self.cancel.clicked.connect(self.stop)
         self.export.clicked.connect(self._export)
         self._measured.connect(self._take, Qt.QueuedConnection)
+        self._advanced.connect(lambda done: self.progress.setValue(round(1000 * done)),
+                               Qt.QueuedConnection)  # fmt: skip
         self._ended.connect(self._end, Qt.QueuedConnection)
         self._busy(False)
 
@@ -118,35 +174,36 @@ class Explorer(QWidget):
             axis.setPen(theme.border)
             axis.setTextPen(theme.muted)
         self.plot.showGrid(x=True, y=True, alpha=0.15)
+        self._rail.setPen(theme.border)
+        self._rail.label.setColor(theme.muted)
         self._draw()
 
     def open(self) -> None:
-        """The page is looked at: points are listed, with the times that are known."""
-        if self.points:
-            return
-        try:
-            found = explore.points(available(everywhere=True), self._device)
-            self.points = explore.load(found, explore.results_file())
-        except (OSError, WeightsError) as error:
-            self.problem = f"{error}"
-        self._draw()
+        """The page is looked at: points are listed, with what is known of them."""
+        if not self.points:
+            self._list()
 
-    def start(self) -> None:
-        """Measures what is not known yet; again from the start if all is."""
-        missing = [p for p in self.points if p.ms is None and not p.problem]
-        missing = missing or self.points
-        if not missing or self._measurer is not None:
+    def start(self, data: DataSet | None = None) -> None:
+        """Measures the times that are not known yet, or were measured beside the live view; with
+        `data`, the accuracy on it.
+        """
+        if self._measurer is not None or not self.points:
             return
-        self.progress.setRange(0, len(missing))
-        self.progress.setValue(0)
-        self.problem = ""
-        try:
+        if data is None:
+            wanted = [p for p in self.points if p.ms is None]
+            wanted = wanted or [p for p in self.points if p.beside]
+        else:
+            known = (data.name, data.limit)
+            wanted = [p for p in self.points if (p.data, p.pictures) != known] or self.points
+        self.notice = "" if wanted else _ALL_ALONE
+        if wanted:
+            self.progress.setValue(0)
             self._measurer = self._start(
-                missing, self._device, self._measured.emit, self._ended.emit
-            )
-        except OSError as error:
-            self.problem = f"measuring did not start: {error}"
-        self._busy(self._measurer is not None)
+                wanted, self._measured.emit, self._ended.emit, data=data, turns=self._turns,
+                on_progress=self._advanced.emit,
+            )  # fmt: skip
+            self._busy(True)
+        self._tell()
 
     def stop(self) -> None:
         """Ends measuring; what was measured is kept."""
@@ -161,87 +218,122 @@ class Explorer(QWidget):
             measurer.wait(2)
 
     def set_current(self, choice: Choice, size: int | None = None) -> None:
-        """Marks what runs in the live view."""
-        key = f"{choice.model}@{choice.size or size}/{choice.backend}/{choice.precision}"
+        """Marks what runs in the live view. Points are those with as many threads."""
+        self._knob = choice.threads
+        threads = choice.threads or self._usual
+        if threads != self._threads and self._measurer is None:
+            self._threads = threads
+            if self.points:
+                self._list()
+        device, model = choice.device or self._device, explore.named(choice.model)
+        key = explore.key(model, choice.size or size, device, choice.backend, choice.precision)
         if key != self.current:
             self.current = key
             self._draw()
 
     def at(self, point: Point) -> QPointF | None:
         """Where a point is on the plot widget, if it is on it."""
-        if point.ms is None or point.pck is None:
+        there = place(point, self._below)
+        if there is None:
             return None
         view = self.plot.plotItem.vb
-        scene = view.mapViewToScene(QPointF(np.log10(point.ms), 100 * point.pck))
+        scene = view.mapViewToScene(QPointF(np.log10(there[0]), there[1]))
         return QPointF(self.plot.mapFromScene(scene))
 
     # Inside
 
+    def _list(self) -> None:
+        try:
+            found = explore.points(available(everywhere=True), self._device, self._threads)
+            self.points = explore.load(found, explore.results_file())
+        except (OSError, WeightsError) as error:
+            self.notice = f"{error}"
+        self._draw()
+
     def _take(self, point: Point) -> None:
-        self.points = [point if p.key == point.key else p for p in self.points]
-        self.progress.setValue(self.progress.value() + 1)
+        self.points = explore.updated(self.points, point)
+        try:
+            explore.save(self.points, explore.results_file())
+        except OSError as error:
+            self.notice = f"what was measured cannot be kept: {error}"
         self._draw()
 
     def _end(self, problem: str) -> None:
         self._measurer = None
-        self.problem = problem
-        try:
-            explore.save(self.points, explore.results_file())
-        except OSError as error:
-            self.problem = self.problem or f"the times cannot be kept: {error}"
+        self.notice = problem or self.notice
         self._busy(False)
-        self._say("")
+        self._tell()
 
     def _busy(self, on: bool) -> None:
-        self.measure.setVisible(not on)
-        self.cancel.setVisible(on)
-        self.progress.setVisible(on)
+        for widget in (self.measure, self.judge):
+            widget.setVisible(not on)
+        for widget in (self.cancel, self.progress):
+            widget.setVisible(on)
 
     def _draw(self) -> None:
-        known = [p for p in self.points if p.ms is not None and p.pck is not None]
-        front = explore.pareto(known)
-        self._front.setData([p.ms for p in front], [100 * (p.pck or 0) for p in front],
+        below = self._below = rail(self.points)
+        shown = [(p, there) for p in self.points if (there := place(p, below))]
+        front = [place(p, below) for p in explore.pareto(self.points)]
+        self._front.setData(*zip(*front, strict=True) if front else ([], []),
                             pen=pg.mkPen(self._theme.accent, width=1.5))  # fmt: skip
-        self._dots.setData([self._dot(p) for p in known])
-        self._say("")
+        self._rail.setPos(below)
+        self._rail.setVisible(any(p.pck is None for p, _ in shown))
+        # Small ones are not to be hidden by large ones.
+        self._dots.setData(sorted((self._dot(p, *there) for p, there in shown),
+                                  key=lambda dot: -dot["size"]))  # fmt: skip
+        self.legend.setText(legend_html([p for p, _ in shown]) if shown else "")
+        self._tell()
 
-    def _dot(self, point: Point) -> dict[str, Any]:
-        assert point.ms is not None and point.pck is not None  # noqa: PT018
-        colour = pg.mkColor(*COLOURS.get(point.backend, (150, 150, 150)))
-        filled = pg.mkBrush(colour) if point.pck_measured else pg.mkBrush(None)
-        shown = point.key == self.current
+    def _dot(self, point: Point, ms: float, pck: float) -> dict[str, Any]:
+        one, runs = mark(point), point.key == self.current
+        colour = pg.mkColor(*one.colour)
         return {
-            "pos": (np.log10(point.ms), 100 * point.pck), "size": _SIZE + 5 * shown,
-            "symbol": SHAPES.get(point.output, "o"), "brush": filled, "data": point.key,
-            "pen": pg.mkPen(self._theme.text if shown else colour, width=3 if shown else 2),
+            "pos": (np.log10(ms), pck), "size": one.diameter + 5 * runs,
+            "symbol": _SYMBOLS[one.shape], "data": point.key,
+            "brush": pg.mkBrush(colour if one.filled else None),
+            "pen": pg.mkPen(self._theme.text if runs else colour, width=3 if runs else 2),
         }  # fmt: skip
 
     def _nearest(self, scene: QPointF) -> Point | None:
         spot = QPointF(self.plot.mapFromScene(scene))
         near: list[tuple[float, Point]] = []
         for point in self.points:
-            place = self.at(point)
-            if place is not None:
-                away = place - spot
+            there = self.at(point)
+            if there is not None:
+                away = there - spot
                 near.append((float(np.hypot(away.x(), away.y())), point))
         best = min(near, key=lambda pair: pair[0], default=None)
         return best[1] if best is not None and best[0] <= _NEAR else None
 
-    def _hovered(self, scene: QPointF) -> None:
+    def _hover(self, scene: QPointF) -> None:
         point = self._nearest(scene)
-        self._say(describe(point) if point else "")
+        self._hovered = point.key if point else ""
+        self._tell()
 
     def _clicked(self, scene: QPointF) -> None:
         point = self._nearest(scene)
         if point is not None:
-            size = None if point.native else point.size
-            self.chosen.emit(Choice(point.model, point.backend, point.precision, size))
+            self.chosen.emit(Choice(
+                point.model, point.backend, point.precision, point.size, self._knob,
+                "" if point.device == self._device else point.device,
+            ))  # fmt: skip
 
-    def _say(self, text: str) -> None:
-        missing = sum(p.ms is None and not p.problem for p in self.points)
-        hint = f"{missing} of {len(self.points)} points are not measured yet." if missing else (
-            "Click a point to run it. Hollow: accuracy quoted from the model's card.")  # fmt: skip
-        self.about.setText(text or self.problem or hint)
+    def _tell(self) -> None:
+        """The point below the mouse, or what there is to say."""
+        hovered = next((p for p in self.points if p.key == self._hovered), None)
+        missing = [p for p in self.points if p.ms is None]
+        failed = [p for p in missing if p.problem]
+        hint = f"{len(missing)} of {len(self.points)} points have no time yet. " if missing else ""
+        hint += "Click a point to run it."
+        if failed:
+            hint += f" {len(failed)} failed, such as {failed[-1].key}: {failed[-1].problem}"
+        self.about.setText(describe(hovered) if hovered else self.notice or hint)
+
+    def _ask_data(self) -> None:
+        dialog = DataDialog(self._theme, self)
+        dialog.setAttribute(Qt.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self.start(dialog.data))
+        dialog.open()
 
     def _export(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -258,6 +350,7 @@ class Explorer(QWidget):
                     raise OSError(f"{file} cannot be written")
             else:
                 explore.export(self.points, file)
-            self._say(f"wrote {file}")
+            self.notice = f"wrote {file}"
         except (OSError, ValueError) as error:
-            self._say(f"{error}")
+            self.notice = f"{error}"
+        self._tell()

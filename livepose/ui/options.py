@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from livepose.engine.loading import Choice
 from livepose.engine.probing import Probe
 from livepose.engine.settings import EngineSettings
+from livepose.engine.turns import Turns
 from livepose.frames import Event, Result
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class SessionLike(Protocol):
     def choice(self) -> Choice: ...
     @property
     def size(self) -> int | None: ...
+    @property
+    def turns(self) -> Turns: ...
     @property
     def network(self) -> PoseNetwork | None: ...
     @property

@@ -41,7 +41,7 @@ class Workbench(Pages):
         device: str, backends: Sequence[tuple[str, str]],
     ) -> None:  # fmt: skip
         self.view3d = view3d
-        self.inspector, self.explorer = Inspector(), Explorer(device)
+        self.inspector, self.explorer = Inspector(), Explorer(device, session.turns)
         models = dict.fromkeys([*session.models, *available(everywhere=True)])
         self.comparison = Comparison([*models], backends, SIZES)
         self.network = NetworkView()

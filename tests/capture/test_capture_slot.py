@@ -69,6 +69,16 @@ def test_close_wakes_everybody(full: bool) -> None:
     assert slot.get(0) is None
 
 
+def test_wait_full_takes_nothing() -> None:
+    slot: Slot[int] = Slot()
+    assert not slot.wait_full(0)
+    threading.Timer(0.02, slot.put, [7]).start()
+    assert slot.wait_full(PATIENCE_S)
+    assert slot.get(0) == 7
+    slot.close()
+    assert slot.wait_full(0)
+
+
 def test_wait_free_and_clear() -> None:
     slot: Slot[int] = Slot()
     assert slot.wait_free(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import torch
 from livepose.crop import Square, cut, to_input
 from livepose.cv import cv2
 from livepose.engine import backends
-from livepose.engine.backends import BACKENDS, BackendError, TorchBackend
+from livepose.engine.backends import BACKENDS, BackendError, TorchBackend, kept
 from livepose.engine.backends.cuda_backend import CudaBackend, fineness, sample
+from livepose.engine.backends.prepare import prepare
 from livepose.engine.device import Placement
 from livepose.engine.loading import Choice, Loader
 from livepose.models.margipose import Config, MargiPose
@@ -128,6 +130,34 @@ def test_a_choice_may_have_threads_of_its_own() -> None:
         torch.set_num_threads(usual)
 
 
+def test_what_is_warm_is_found_by_every_name_that_it_has() -> None:
+    loads = []
+
+    def load(name: str) -> MargiPose:
+        loads.append(name)
+        return tiny()
+
+    loader = Loader(load)
+    first = loader(Choice("tiny", "torch"), CPU)
+    named = Choice("tiny", "torch", first.backend.precision, 64)
+    again = loader(named, CPU)
+    assert again.backend is first.backend
+    assert again.choice == named
+    assert loader(Choice("tiny", "torch"), CPU).backend is first.backend
+    assert loads == ["tiny"]
+    assert loader(Choice("tiny", "torch", threads=1), CPU).backend is not first.backend
+    loader.forget()
+    assert loader(named, CPU).backend is not first.backend
+
+
+def test_a_choice_may_have_a_device_of_its_own() -> None:
+    elsewhere = Placement(torch.device("meta"), torch.float16)
+    ready = Loader(tiny)(Choice("tiny", "torch", "float32", device="cpu"), elsewhere)
+    assert ready.device_name.startswith("CPU")
+    assert ready.backend.precision == "float32"
+    assert np.isfinite(ready.backend(IMAGE, SQUARES[:1]).xyz).all()
+
+
 def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "livepose.engine.backends.openvino_backend", raising=False)
@@ -181,24 +211,66 @@ def test_graph_and_eager_give_the_same_poses() -> None:
         np.testing.assert_allclose(a.xyz, c.xyz, atol=0.03)
 
 
-def test_a_network_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("openvino")
-    from livepose.engine.backends import openvino_backend
-
+@pytest.mark.parametrize(("name", "module"), [
+    ("openvino", "openvino_backend"), ("onnxruntime", "onnx_backend"),
+])  # fmt: skip
+def test_a_network_is_exported_once(
+    name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(name)
+    module = f"livepose.engine.backends.{module}.exported"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = backends.make(net("plain"), CPU, "openvino")[0](IMAGE, SQUARES)
-    monkeypatch.setattr(openvino_backend, "exported", None)  # not needed any more
-    again, note = backends.make(net("plain"), CPU, "openvino")
+    assert backends.exports_first(net("plain"), CPU, name)
+    first = backends.make(net("plain"), CPU, name)[0](IMAGE, SQUARES)
+    assert not backends.exports_first(net("plain"), CPU, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, None)  # not needed any more
+        again, note = backends.make(net("plain"), CPU, name)
     assert note == ""
     np.testing.assert_allclose(again(IMAGE, SQUARES).xyz, first.xyz, atol=1e-5)
-    monkeypatch.undo()
     # A broken cache is made again; another network has its own.
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for file in tmp_path.rglob("*.xml"):
+    for file in [*tmp_path.rglob("*.xml"), *tmp_path.rglob("*.onnx")]:
         file.write_text("<net>")
     for kind in ("plain", "context"):
-        assert backends.make(net(kind), CPU, "openvino")[1] == ""
-    assert len(list((tmp_path / "livepose/openvino").iterdir())) == 2
+        assert backends.make(net(kind), CPU, name)[1] == ""
+    assert len(list((tmp_path / "livepose" / name).iterdir())) == 2
+
+
+def test_what_was_not_used_for_longest_is_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_MOST", 250)
+    a, b, c = (tmp_path / name for name in "abc")
+    for age, folder in enumerate((b, a)):
+        kept.keep(folder, lambda fresh: (fresh / "graph").write_bytes(bytes(100)) and None)
+        os.utime(folder, (1000 + age, 1000 + age))
+    kept.mark_used(b)  # made before a, used after it
+    kept.keep(c, lambda fresh: (fresh / "graph").write_bytes(bytes(100)) and None)
+    assert sorted(tmp_path.iterdir()) == [b, c]
+
+    def broken(fresh: Path) -> None:
+        (fresh / "graph").write_bytes(bytes(1))
+        raise OSError("the disk is full")
+
+    kept.keep(b, broken)  # what was there stays, whole
+    assert (b / "graph").stat().st_size == 100
+    assert sorted(tmp_path.iterdir()) == [b, c]
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_a_network_is_exported_by_another_process(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save_model(tmp_path / "tiny.safetensors", tiny(), {}, {})
+    monkeypatch.chdir(tmp_path)  # where the path holds; the other process is elsewhere
+    loaded = load_model("tiny.safetensors")[0]
+    assert backends.exports_first(loaded, CPU, name)
+    assert prepare("tiny.safetensors", 96, "float32", name)
+    assert backends.exports_first(loaded, CPU, name)
+    assert not backends.exports_first(backends.at_size(loaded, 96), CPU, name)
+    assert not prepare("nowhere.safetensors", None, "float32", name)
 
 
 def test_a_network_that_is_new_here_runs_in_torch_until_it_is_exported(

@@ -9,6 +9,7 @@ import numpy as np
 
 from livepose.engine.loading import Choice
 from livepose.engine.settings import EngineSettings
+from livepose.engine.turns import Turns
 from livepose.frames import Event, Frame, Heatmaps, Pose, Region, Result
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model
@@ -104,6 +105,7 @@ class FakeSession:
         self.paused = self.loading = False
         self.want_heatmaps = False
         self.probe = None
+        self.turns = Turns()
         self.source, self.model = "0", "tiny"
         self.models = ["tiny", "big"]
         self.latency = Latency()

@@ -70,14 +70,21 @@ def _without_int8(net: PoseNetwork, placement: Placement, name: str) -> tuple[Pl
 
 
 def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
-    """Whether `make` would take seconds, because the network has not run on OpenVINO here yet."""
-    if placement.device.type != "cpu" or name not in ("auto", "openvino"):
+    """Whether `make` would take seconds, because the network has not run here in this way yet."""
+    if placement.device.type != "cpu":
         return False
     try:
-        from livepose.engine.backends.openvino_backend import is_kept
-    except ImportError:
-        return False
-    return not is_kept(net, for_openvino(net, placement).dtype)
+        if name in ("auto", "openvino"):
+            from livepose.engine.backends import openvino_backend
+
+            return not openvino_backend.is_kept(net, for_openvino(net, placement).dtype)
+        if name == "onnxruntime":
+            from livepose.engine.backends import onnx_backend
+
+            return not onnx_backend.is_kept(net)
+    except ImportError:  # `make` will say so
+        pass
+    return False
 
 
 def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Backend, str]:

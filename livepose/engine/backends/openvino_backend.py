@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +9,12 @@ import numpy as np
 import openvino as ov
 import torch
 
-from livepose import __version__
+from livepose.engine.backends import kept
 from livepose.engine.backends.base import OneByOne
 from livepose.engine.backends.export import exported
 from livepose.engine.device import Placement
 from livepose.models.networks import PoseNetwork
-from livepose.resources import cache_folder
 
-_FORMAT = 3  # of what is kept
-_KEPT = 40  # networks in the cache
 # Of what is not in the graph's own integers.
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
                torch.int8: "f32"}  # fmt: skip
@@ -68,7 +61,7 @@ def is_kept(net: PoseNetwork, dtype: torch.dtype) -> bool:
 def _files(net: PoseNetwork, dtype: torch.dtype) -> list[Path]:
     in_parts = dtype in _HALVES
     kind = "-parts" if in_parts else "-int8" if dtype == torch.int8 else ""
-    folder = cache_folder("openvino", _key(net) + kind)
+    folder = kept.folder_of(net, "openvino", ov.__version__, kind)
     return [folder / f"{part}.xml" for part in range(1 + in_parts)]
 
 
@@ -77,33 +70,17 @@ def _models(core: ov.Core, net: PoseNetwork, dtype: torch.dtype) -> list[ov.Mode
     files = _files(net, dtype)
     folder = files[0].parent
     try:
-        return [core.read_model(file) for file in files]
+        models = [core.read_model(file) for file in files]
+        kept.mark_used(folder)
+        return models
     except RuntimeError:  # not there yet, or broken
         pass
     parts = exported(net, in_parts=dtype in _HALVES, int8=dtype == torch.int8)
     models = [ov.convert_model(part) for part in parts]
-    # Elsewhere first: another livepose may be reading.
-    with suppress(OSError, RuntimeError), tempfile.TemporaryDirectory() as fresh:
+
+    def write(fresh: Path) -> None:
         for file, model in zip(files, models, strict=True):
-            ov.save_model(model, Path(fresh) / file.name, compress_to_fp16=False)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(fresh, folder)
-        _tidy(folder.parent)
+            ov.save_model(model, fresh / file.name, compress_to_fp16=False)
+
+    kept.keep(folder, write)
     return models
-
-
-def _key(net: PoseNetwork) -> str:
-    """Another network, another version of anything that made the files: another key."""
-    versions = f"{_FORMAT} {__version__} {torch.__version__} {ov.__version__}"
-    digest = hashlib.sha256(versions.encode())
-    digest.update(repr((net.config, sorted(net.ranges.items()))).encode())
-    for tensor in net.state_dict().values():
-        digest.update(tensor.float().numpy().tobytes())
-    return digest.hexdigest()[:24]
-
-
-def _tidy(folder: Path) -> None:
-    """Keeps the newest networks only."""
-    for old in sorted(folder.iterdir(), key=lambda f: -f.stat().st_mtime)[_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Exports a network for OpenVINO, in a process of its own.
+"""Exports a network for OpenVINO or ONNX Runtime, in a process of its own.
 
 It takes seconds of Python, in which nothing else of a process moves: neither the live picture nor
 the window. ``python -m livepose.engine.backends.prepare MODEL``.
@@ -15,13 +15,18 @@ import torch
 
 from livepose.engine.backends import at_size, make
 from livepose.engine.device import PRECISIONS, Placement
-from livepose.models.store import load_model
+from livepose.models.store import WeightsError, find, load_model
 
 
-def prepare(model: str, size: int | None, precision: str) -> bool:
-    """True if the network is on disk now, ready to be read by `OpenVINOBackend`."""
-    command = [sys.executable, "-m", "livepose.engine.backends.prepare", model]
-    command += ["--precision", precision] + (["--size", str(size)] if size else [])
+def prepare(model: str, size: int | None, precision: str, backend: str = "openvino") -> bool:
+    """True if the network is on disk now, ready to be read by the backend."""
+    try:
+        file = find(model).resolve()  # the other process has another current folder
+    except WeightsError:
+        return False
+    command = [sys.executable, "-m", "livepose.engine.backends.prepare", str(file)]
+    command += ["--backend", backend, "--precision", precision]
+    command += ["--size", str(size)] if size else []
     done = subprocess.run(command, capture_output=True, check=False,
                           cwd=Path(__file__).parents[3])  # fmt: skip
     return done.returncode == 0
@@ -31,12 +36,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("--size", type=int)
+    parser.add_argument("--backend", default="openvino")
     parser.add_argument("--precision", choices=sorted(PRECISIONS), required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)  # the live picture goes on beside it
     placement = Placement(torch.device("cpu"), PRECISIONS[args.precision], asked=True)
     net = at_size(load_model(args.model)[0], args.size)
-    return 1 if make(net, placement, "openvino")[1] else 0
+    return 1 if make(net, placement, args.backend)[1] else 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from livepose import __version__
 from livepose.capture import list_cameras
 from livepose.engine.device import choose, cpu_has_bfloat16, cpu_has_int8, nvidia_hardware
 from livepose.models import store
-from livepose.timing.causes import physical_cores
 from livepose.ui.display import display_problem
 
 # ok: all is well. note: works, but could be better. bad: does not work.

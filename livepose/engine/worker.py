@@ -170,6 +170,7 @@ class InferenceThread:
             self._busy = False
 
     def _infer(self, frame: Frame) -> None:
+        self._loader.shape = frame.image.shape  # what becomes ready from now on is ready for it
         predictor = self._predictor
         try:
             if predictor is None:
@@ -224,7 +225,7 @@ class InferenceThread:
             self._emit("error", kind, message)
 
     def _fall_back(self, reason: str) -> None:
-        self.placement = on_cpu(reason)
+        self.placement = on_cpu(reason, self.placement)
         self.failures = 0
         self._loader.forget()
         self._predictor = self._rival = None  # nothing of them can be used on the CPU
@@ -323,16 +324,10 @@ class InferenceThread:
 
     def _detector(self) -> PersonDetector | None:
         try:
-            detector = PersonDetector(self._load_detector(), self.placement)
+            detector = PersonDetector(self._load_detector(), self.placement.floating)
         except WeightsError as error:
             if self.settings.people > 1:
                 self._emit("warning", "detector", f"Only one person can be followed: {error}.")
             return None
         detector(np.zeros((720, 1280, 3), np.uint8))  # warm
         return detector
-
-
-def set_cpu_threads(threads: int | None) -> None:
-    """How many CPU threads the network may use (None: torch's choice, one per physical core)."""
-    if threads is not None:
-        torch.set_num_threads(max(1, threads))

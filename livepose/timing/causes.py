@@ -9,7 +9,7 @@ from livepose.timing.cores import usable_cores
 from livepose.timing.stats import Stats
 
 # Of uncompressed pictures USB 2 carries about ten of 1280x720 a second.
-_UNCOMPRESSED = ("YUYV", "YUY2", "UYVY")
+UNCOMPRESSED = ("YUYV", "YUY2", "UYVY")
 _FEW = 16.0  # pictures a second
 _DARK = 0.7  # of the pictures that the camera promised
 _SYNC_MS = 12.0  # painting takes 2 to 5 ms where nothing waits for the screen
@@ -37,7 +37,7 @@ def causes(stats: Stats, machine: Machine) -> list[str]:
     found = [part for part in stats.note.split("; ") if part]
     # Drivers promise 30 uncompressed pictures a second that the cable does not carry.
     rate = stats.capture_fps or stats.camera_fps
-    if stats.fourcc in _UNCOMPRESSED and 0 < rate <= _FEW:
+    if stats.fourcc in UNCOMPRESSED and 0 < rate <= _FEW:
         found.append(
             f"the camera sends uncompressed {stats.fourcc}, {rate:.0f} pictures a second: "
             "ask for --fourcc MJPG or a smaller --size"

@@ -17,6 +17,7 @@ from livepose.engine.loading import Choice
 from livepose.engine.session import Session
 from livepose.engine.worker import InferenceThread
 from livepose.frames import Event, Frame, Result
+from livepose.models.detector import PersonNet
 from livepose.models.margipose import MargiPose
 from livepose.models.store import WeightsError
 from tests.engine.fakes import CALM, TINY, Log, SlowNet, frame, session, tiny, wait_for
@@ -106,6 +107,27 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
     assert thread.placement.device.type == "cpu"
     assert "illegal memory access" in thread.placement.note
     assert "fallback" in [e.kind for e in events]
+
+
+def test_people_are_found_in_a_floating_precision_where_int8_is_asked_for() -> None:
+    log = Log()
+    s = session("synthetic:64x48@50", log, precision="int8", load_detector=PersonNet)
+    s.start()
+    wait_for(lambda: log.results)
+    assert s.stop()
+    assert "error" not in [e.level for e in log.events]
+    assert "int8 cannot be used" in s.stats().note
+
+
+def test_only_cameras_promise_a_rate() -> None:
+    log = Log()
+    s = session(str(resources.CLIP), log)
+    s.start()
+    wait_for(lambda: log.results)
+    stats = s.stats()
+    assert s.stop()
+    assert "at 30" in stats.source  # the file says so
+    assert (stats.camera_fps, stats.fourcc) == (0, "")  # what is slow is not its light
 
 
 def test_switching_models_and_one_that_does_not_load() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from livepose import resources
+from livepose.bench.measure import memory_mb
 from livepose.capture import CaptureOptions
 from livepose.engine.device import set_cpu_threads
 from livepose.engine.session import DEFAULT_MODEL, Session
@@ -147,15 +148,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         window.start()
         app.exec_()
     return {"model": args.model, **figures}
-
-
-def memory_mb() -> float:
-    """Resident memory of this process; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0.0
-    return pages * 4096 / 1e6
 
 
 def as_text(figures: dict[str, Any]) -> str:

@@ -111,7 +111,7 @@ def _candidates(args: argparse.Namespace, people: int) -> Iterator[Candidate]:
                 sys.executable, *run_one, "livepose", *shared, *own,
                 "--model", model, "--backend", backend,
             ))  # fmt: skip
-    peers = []
+    peers: list[tuple[str, tuple[str, ...]]] = []
     for file in args.movenet:
         variant = file.stem.removeprefix("movenet-")
         weights = ("--model", variant, "--weights", str(file))

@@ -63,6 +63,7 @@ def parse(text: str) -> Choice:
 def main(args: argparse.Namespace) -> int:
     try:
         placement = device.choose(args.device)
+        device.set_cpu_threads()
         loader = Loader(lambda name: load_model(name)[0])
         both = []
         for text in (args.a, args.b):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class _Graphs:
 
     def __init__(
         self, run: Callable[[Tensor, Tensor], tuple[Tensor, ...]], shape: tuple[int, ...],
-        stream: torch.cuda.Stream, pool: tuple[int, int],
+        stream: torch.cuda.Stream, pool: Any,
     ) -> None:  # fmt: skip
         self.pinned = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         self._image = torch.zeros(shape, dtype=torch.uint8, device=stream.device)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,12 @@ def _bilinear(picture: Tensor, at: Tensor) -> Tensor:
                          mode="bilinear", padding_mode="zeros", align_corners=False)  # fmt: skip
 
 
+@cache
+def _stream(device: int) -> torch.cuda.Stream:
+    """One for all captures on a device: libraries keep memory for every stream that they see."""
+    return torch.cuda.Stream(device)
+
+
 class _Graphs:
     """The whole way from the picture on the device to joints there, for pictures of one shape.
 
@@ -76,8 +83,9 @@ class _Graphs:
 
     def __init__(
         self, run: Callable[[Tensor, Tensor], tuple[Tensor, ...]], shape: tuple[int, ...],
-        stream: torch.cuda.Stream, pool: Any,
+        pool: Any,
     ) -> None:  # fmt: skip
+        stream = _stream(torch.cuda.current_device())
         self.pinned = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         self._image = torch.zeros(shape, dtype=torch.uint8, device=stream.device)
         self._places = torch.ones(BATCHES[-1], 3, device=stream.device)
@@ -127,7 +135,7 @@ class CudaBackend:
             with self._here():
                 self._by_shape = OrderedDict()
                 # All share memory: one runs at a time, and nothing is kept that it gave before.
-                self._stream, self._pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+                self._pool = torch.cuda.graph_pool_handle()
                 self._captured(shape)
 
     def _here(self) -> AbstractContextManager[object]:
@@ -178,6 +186,6 @@ class CudaBackend:
         if shape not in self._by_shape:
             while len(self._by_shape) >= _KEPT:
                 self._by_shape.popitem(last=False)
-            self._by_shape[shape] = _Graphs(self.run, shape, self._stream, self._pool)
+            self._by_shape[shape] = _Graphs(self.run, shape, self._pool)
         self._by_shape.move_to_end(shape)
         return self._by_shape[shape]

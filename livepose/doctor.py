@@ -29,6 +29,7 @@ from livepose.ui.display import display_problem
 
 # ok: all is well. note: works, but could be better. bad: does not work.
 Line = tuple[str, str]
+_PATIENCE_S = 60
 # In a process of its own: a broken driver may take it down.
 _DRAWING = (
     "from livepose.ui.app import make_application; app = make_application();"
@@ -112,8 +113,12 @@ def _window() -> Iterator[Line]:
         yield "note", f"window: {problem}; livepose runs headless"
         return
     yield "ok", "window: a display answers"
-    asked = subprocess.run([sys.executable, "-c", _DRAWING], capture_output=True, text=True,
-                           timeout=60, check=False)  # fmt: skip
+    try:
+        asked = subprocess.run([sys.executable, "-c", _DRAWING], capture_output=True, text=True,
+                               timeout=_PATIENCE_S, check=False)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        yield "note", f"OpenGL has not drawn anything within {_PATIENCE_S} s: check its driver"
+        return
     lines = asked.stdout.strip().splitlines()
     if asked.returncode or len(lines) < 2:
         last = (asked.stderr.strip() or "no reason given").splitlines()[-1]

@@ -64,6 +64,18 @@ def test_what_is_missing_is_said(
     assert "GPU: there is one, but" in text or "ok   GPU" in text
 
 
+def test_a_driver_that_hangs_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*a: object, **k: object) -> None:
+        raise subprocess.TimeoutExpired("python", 60)
+
+    monkeypatch.setattr(doctor.subprocess, "run", hang)
+    text = told(capsys)
+    assert "OpenGL has not drawn anything within 60 s" in text
+    assert "camera 0" in text
+
+
 def test_a_part_that_fails_does_not_hide_the_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,9 @@ setup(
         "eval": ["pycocotools>=2.0.8"],
         "train": ["matplotlib>=3.8", "tensorboard>=2.16"],
         "synth": ["anny>=0.6,<0.7", "moderngl>=5.11,<6"],
+        # MediaPipe Pose to measure beside; later releases have lost its tracking mode. It wants an
+        # older numpy than is tested, and OpenCV's other wheel: docs/speed.md.
+        "bench": ["mediapipe>=0.10.14,<0.10.22", "numpy<2"],
         "dev": ["mypy>=1.11", "ruff>=0.6"],
     },
     entry_points={"console_scripts": ["livepose = livepose.cli:entry"]},

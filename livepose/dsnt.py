@@ -65,7 +65,8 @@ def pixel_to_normalised(coords: Tensor, size: tuple[int, ...]) -> Tensor:
 def _sizes(coords: Tensor, size: tuple[int, ...]) -> Tensor:
     if coords.shape[-1] != len(size):
         raise ValueError(f"{coords.shape[-1]} coordinates, but sizes for {len(size)}: {size}")
-    return torch.as_tensor(size, dtype=coords.dtype, device=coords.device)
+    # Filled there: a copy from the host could not be part of a CUDA graph.
+    return torch.stack([coords.new_full((), n) for n in size])
 
 
 # --------------------------------------------------------------------------- heatmaps

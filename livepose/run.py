@@ -12,12 +12,11 @@ from livepose import resources
 from livepose.capture import CaptureOptions
 from livepose.engine import headless
 from livepose.engine.backends import BACKENDS
-from livepose.engine.device import PRECISIONS, DeviceError
+from livepose.engine.device import PRECISIONS, DeviceError, set_cpu_threads
 from livepose.engine.session import DEFAULT_MODEL, Session
 from livepose.engine.settings import EngineSettings
 from livepose.engine.smoothing import Smoothing
 from livepose.engine.steady import View
-from livepose.engine.worker import set_cpu_threads
 from livepose.frames import Event, Result
 from livepose.models.store import WeightsError, find, read_card
 from livepose.timing.report import as_text, write_json
@@ -45,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     engine.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
     engine.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the network")
-    engine.add_argument("--threads", type=int, help="CPU threads for the network")
+    engine.add_argument("--threads", type=int, help="CPU threads for the network (default: one "
+                        "a core, but of four cores and more one is left to painting)")  # fmt: skip
 
     add_people(parser)
 

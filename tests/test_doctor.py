@@ -15,10 +15,12 @@ from livepose.models import store
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A display, OpenGL in software, one camera, no GPU."""
     monkeypatch.setattr(doctor, "display_problem", lambda: "")
-    done = subprocess.CompletedProcess([], 0, "llvmpipe (LLVM 15)\n", "")
+    done = subprocess.CompletedProcess([], 0, "llvmpipe (LLVM 15)\n2.5\n", "")
     monkeypatch.setattr(doctor.subprocess, "run", lambda *a, **k: done)
     monkeypatch.setattr(doctor, "list_cameras", lambda: [("0", "HD Webcam")])
+    monkeypatch.setattr(doctor, "pixel_formats", lambda path: ["MJPG", "YUYV"])
     monkeypatch.setattr(doctor, "nvidia_hardware", lambda: False)
+    monkeypatch.setattr(doctor, "set_cpu_threads", lambda: None)
 
 
 def told(capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
@@ -28,9 +30,26 @@ def told(capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
 
 def test_every_part_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = told(capsys)
-    for part in ("processor:", "GPU:", "torch", "models: base", "a display", "camera 0: HD Webcam",
-                 "note OpenGL draws in software"):  # fmt: skip
+    for part in ("processor:", "GPU:", "torch", "models: base", "a display",
+                 "camera 0: HD Webcam (MJPG, YUYV)", "note OpenGL draws in software"):  # fmt: skip
         assert part in text, text
+    assert "uncompressed" not in text
+    assert "waits for the screen" not in text
+
+
+def test_what_holds_it_up_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = subprocess.CompletedProcess([], 0, "GeForce\n16.6\n", "")
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *a, **k: synced)
+    monkeypatch.setattr(doctor, "pixel_formats", lambda path: ["YUYV"])
+    busy = doctor.Machine(cores=2, threads=2, load=9.0)
+    monkeypatch.setattr(doctor.Machine, "here", lambda threads: busy)
+    text = told(capsys)
+    assert "load 9.0" in text
+    assert "note other programs keep the processor busy" in text
+    assert "note painting takes 17 ms: the window system waits for the screen" in text
+    assert "note camera 0 sends uncompressed pictures only" in text
 
 
 def test_what_is_missing_is_said(
@@ -43,6 +62,18 @@ def test_what_is_missing_is_said(
     assert "there is no display; livepose runs headless" in text
     assert "no camera found" in text
     assert "GPU: there is one, but" in text or "ok   GPU" in text
+
+
+def test_a_driver_that_hangs_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*a: object, **k: object) -> None:
+        raise subprocess.TimeoutExpired("python", 60)
+
+    monkeypatch.setattr(doctor.subprocess, "run", hang)
+    text = told(capsys)
+    assert "OpenGL has not drawn anything within 60 s" in text
+    assert "camera 0" in text
 
 
 def test_a_part_that_fails_does_not_hide_the_others(

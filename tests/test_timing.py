@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livepose.timing.causes import Machine, causes, physical_cores
+from livepose.timing.causes import Machine, causes
+from livepose.timing.cores import quota, usable_cores
 from livepose.timing.report import as_text, report, write_trace
 from livepose.timing.stats import Latency, Rate, StageStats, Stats
 from livepose.timing.timeline import STAGES, Timeline
@@ -143,6 +146,9 @@ def test_causes_are_named_with_what_to_do() -> None:
     (slow_camera,) = causes(Stats(camera_fps=10, capture_fps=10, fourcc="YUYV"), quiet)
     assert "MJPG" in slow_camera
     assert causes(Stats(camera_fps=30, capture_fps=30, fourcc="YUYV"), quiet) == []
+    (broken_promise,) = causes(Stats(camera_fps=30, capture_fps=10, fourcc="YUYV"), quiet)
+    assert "10 pictures a second" in broken_promise
+    assert "MJPG" in broken_promise
     (dark,) = causes(Stats(camera_fps=30, capture_fps=15, fourcc="MJPG"), quiet)
     assert "light" in dark
     (threads,) = causes(Stats(), Machine(cores=2, threads=8))
@@ -158,5 +164,40 @@ def test_causes_are_named_with_what_to_do() -> None:
 
 
 def test_the_cores_of_this_machine_are_counted() -> None:
-    assert 1 <= physical_cores() <= (os.cpu_count() or 1)
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
     assert Machine.here(3).threads == 3
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "granted"),
+    [
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 1.5),
+        ("0::/of/the/host\n", {"cpu.max": "50000 100000"}, 0.5),
+        ("5:cpu,cpuacct:/x\n4:memory:/y\n0::/\n",
+         {"cpu/x/cpu.cfs_quota_us": "300000\n", "cpu/x/cpu.cfs_period_us": "100000\n",
+          "cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 3.0),
+        ("", {}, math.inf),
+    ],
+)  # fmt: skip
+def test_a_containers_share_of_the_cores_is_read(
+    own: str, files: dict[str, str], granted: float, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        file = tmp_path / "cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert quota(tmp_path / "cgroup", tmp_path / "own") == granted
+
+
+@pytest.mark.parametrize(("granted", "cores"), [(2.0, 2), (0.5, 1), (64.0, 8), (math.inf, 8)])
+def test_no_more_cores_than_the_container_may_use(
+    granted: float, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from livepose.timing import cores as module
+
+    monkeypatch.setattr(module, "quota", lambda: granted)
+    monkeypatch.setattr(module, "_physical_cores", lambda: 8)
+    assert usable_cores.__wrapped__() == cores

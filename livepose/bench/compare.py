@@ -24,7 +24,6 @@ from livepose.engine.comparison import Difference, difference
 from livepose.engine.draw import annotated
 from livepose.engine.loading import Choice
 from livepose.engine.predictor import Predictor
-from livepose.engine.worker import set_cpu_threads
 from livepose.frames import Frame, Result
 from livepose.models.store import WeightsError
 from livepose.run import add_people, settings_of
@@ -71,7 +70,7 @@ def parse(text: str) -> Choice:
 def main(args: argparse.Namespace) -> int:
     try:
         settings = settings_of(args)
-        set_cpu_threads(args.threads)
+        device.set_cpu_threads(args.threads)
         placement = device.choose(args.device)
         both = []
         for text in (args.a, args.b):

@@ -1,10 +1,15 @@
 """``livepose steadiness``: how much joints shake, and how late smoothing makes them.
 
-Jitter is the root mean square of the second difference from picture to picture, in thousandths of
-a torso: what the eye sees as shaking. Lag is the time by which the smoothed joints follow the raw
-ones: of all times t the one for which ``raw - t * velocity`` explains them best, with the velocity
-of the raw joints smoothed evenly to both sides. With MediaPipe at hand its own smoothing is
-measured on the same clip, and livepose's filter on MediaPipe's raw joints, set to the same lag.
+Jitter is said in two ways, both in thousandths of a torso: the standard deviation of joints that
+rest for a second, and the root mean square of the second difference from picture to picture, which
+is what the eye sees as shaking. Lag is the time by which joints follow the motion that is known, of
+all joints and of the fast ones: of all times t the one for which ``known - t * velocity`` explains
+them best. Known are the true joints where a file beside the video has them (as for the bundled
+clip), else the raw ones; the velocity is smoothed evenly to both sides. With MediaPipe at hand its
+own smoothing is measured on the same clip, and livepose's filter on MediaPipe's raw joints, set to
+the same lag.
+
+Tracks are (F, N, 2) pixels, a row for each picture of the video, NaN where nobody was found.
 """
 
 from __future__ import annotations
@@ -20,57 +25,101 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from livepose import resources
+from livepose.bench.peers import add_mediapipe, mediapipe_python
 from livepose.engine.smoothing import PointFilter, Smoothing
 
 _EVEN = np.array([1, 4, 6, 4, 1]) / 16
 _EDGE = 10  # pictures at either end that do not count
-_STILL = 0.15  # torsos a second
+_STILL, _FAST = 0.15, 2.0  # torsos a second
+_RESTS = 0.02  # torsos within a second
+_NEAR_MS = 1.0  # lags are equal
 # MediaPipe's 33 landmarks that are COCO's 17 joints.
 _COCO = [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
 
 
-def steadiness(points: np.ndarray, raw: np.ndarray, fps: float, unit: float) -> dict[str, float]:
-    """Figures of a track (F, N, 2) against the raw one, both in pixels.
+def steadiness(points: np.ndarray, known: np.ndarray, fps: float, unit: float) -> dict[str, float]:
+    """Figures of a track against what is known of the motion.
 
-    unit: a torso in pixels. Returns ``lag_ms``, ``jitter``, and ``jitter_still`` of the joints that
-    hardly move at the time, NaN where all do.
+    unit: a torso in pixels. Returns ``lag_ms``, ``lag_fast_ms`` of joints faster than `_FAST`,
+    ``deviation_still``, ``jitter``, and ``jitter_still`` of the joints that hardly move at the
+    time; NaN where there is nothing to tell it from.
     """
-    flat, rough = (a.reshape(len(a), -1) for a in (points, raw))
-    even = np.stack([np.convolve(column, _EVEN, "same") for column in rough.T], 1)
-    velocity = np.gradient(even, axis=0) * fps
+    flat, truth = (a.reshape(len(a), -1) for a in (points, known))
+    even = np.stack([np.convolve(column, _EVEN, "same") for column in truth.T], 1)
     inner = np.s_[_EDGE:-_EDGE]
-    moved = (velocity[inner] ** 2).sum()
-    late = -((flat - rough)[inner] * velocity[inner]).sum() / max(moved, 1e-9)
+    velocity = (np.gradient(even, axis=0) * fps)[inner]
     shake = np.diff(flat, 2, axis=0)[_EDGE - 1 : 1 - _EDGE] / unit
-    still = np.abs(velocity[inner]) / unit < _STILL
+    speed = np.abs(velocity) / unit
+    # Networks may put a joint elsewhere on the body, all the time: that is no lag.
+    off = flat - truth
+    off = (off - np.nanmedian(off, axis=0))[inner]
     return {
-        "lag_ms": 1e3 * float(late),
-        "jitter": 1e3 * float(np.sqrt((shake**2).mean())),
-        "jitter_still": 1e3 * float(np.sqrt((shake[still] ** 2).mean())) if still.any() else np.nan,
-    }
+        "lag_ms": _lag_ms(off, velocity, speed >= 0),
+        "lag_fast_ms": _lag_ms(off, velocity, speed > _FAST),
+        "deviation_still": _deviation(flat[inner] / unit, truth[inner] / unit, round(fps)),
+        "jitter": _rms(shake), "jitter_still": _rms(shake[speed < _STILL]),
+    }  # fmt: skip
+
+
+def _lag_ms(off: np.ndarray, velocity: np.ndarray, where: np.ndarray) -> float:
+    where = where & np.isfinite(off)
+    moved = (velocity[where] ** 2).sum()
+    return -1e3 * float((off[where] * velocity[where]).sum() / moved) if moved else np.nan
+
+
+def _rms(values: np.ndarray) -> float:
+    """In thousandths, without what is not known."""
+    values = values[np.isfinite(values)]
+    return 1e3 * float(np.sqrt((values**2).mean())) if len(values) else np.nan
+
+
+def _deviation(track: np.ndarray, known: np.ndarray, window: int) -> float:
+    """Standard deviation about a straight line of coordinates that rest for so many pictures.
+
+    track, known: (F, C) torsos. The median in thousandths: a breath is no jitter.
+    """
+    if len(track) < window:
+        return np.nan
+    step, part = max(1, window // 2), max(1, window // 3)
+    # Means over a third of the time move less than noise does.
+    means = sliding_window_view(known, part, axis=0).mean(-1)
+    moved = np.ptp(sliding_window_view(means, window - part + 1, axis=0)[::step], axis=-1)
+    parts = sliding_window_view(track, window, axis=0)[::step][moved < _RESTS]
+    t = np.linspace(-1, 1, window)
+    line = parts.mean(-1, keepdims=True) + (parts @ t / (t @ t))[:, None] * t
+    # Two numbers of the line are fitted: so many fewer degrees of freedom.
+    deviations = np.sqrt(((parts - line) ** 2).sum(-1) / (window - 2))
+    deviations = deviations[np.isfinite(deviations)]
+    return 1e3 * float(np.median(deviations)) if len(deviations) else np.nan
 
 
 def smoothed(
     raw: np.ndarray, confidence: np.ndarray, fps: float, unit: float, settings: Smoothing
 ) -> np.ndarray:
-    """The track (F, N, 2) as livepose's filter lets it through; confidence (F, N)."""
-    points = PointFilter(settings)
-    return np.array([points(p, c, k / fps, unit)
-                     for k, (p, c) in enumerate(zip(raw, confidence, strict=True))])  # fmt: skip
+    """The track as livepose's filter lets it through, at its true times; confidence (F, N)."""
+    points, out = PointFilter(settings), np.full_like(raw, np.nan)
+    for k in np.flatnonzero(np.isfinite(raw).all((1, 2))):
+        out[k] = points(raw[k], confidence[k], k / fps, unit)
+    return out
 
 
 def at_lag(
-    raw: np.ndarray, confidence: np.ndarray, fps: float, unit: float, lag_ms: float
-) -> tuple[np.ndarray, Smoothing]:
-    """The filter with the settings' own proportions and `beta` such that it lags so much."""
+    raw: np.ndarray, confidence: np.ndarray, fps: float, unit: float, lag_ms: float,
+    known: np.ndarray,
+) -> tuple[np.ndarray, Smoothing]:  # fmt: skip
+    """The track by the filter with its own proportions and the `beta` that comes nearest to a lag.
+
+    Not every lag can be reached: `steadiness` of the track says which one it is.
+    """
     low, high = 0.3, 300.0
     for _ in range(18):  # more beta, less lag
         middle = float(np.sqrt(low * high))
         settings = replace(Smoothing(), beta=middle)
         track = smoothed(raw, confidence, fps, unit, settings)
-        if steadiness(track, raw, fps, unit)["lag_ms"] > lag_ms:
+        if steadiness(track, known, fps, unit)["lag_ms"] > lag_ms:
             low = middle
         else:
             high = middle
@@ -89,42 +138,63 @@ def torso(points: np.ndarray) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default=str(resources.CLIP), help="video of one person")
     parser.add_argument("--model", default="base")
-    parser.add_argument(
-        "--mediapipe",
-        metavar="PYTHON",
-        help="interpreter of an environment with mediapipe, numpy and OpenCV",
-    )
+    add_mediapipe(parser)
     parser.add_argument("--json", type=Path, help="file for the figures")
 
 
 def main(args: argparse.Namespace) -> int:
+    python = mediapipe_python(args.mediapipe)
     try:
         raw, confidence, fps = _track(args.source, args.model)
-        rows = _rows(f"livepose {args.model}", raw, confidence, fps)
-        if args.mediapipe:
-            rows += _mediapipe(args.mediapipe, args.source)
+        truth = _truth(args.source, len(raw))
+        rows = _rows(f"livepose {args.model}", raw, confidence, fps, truth)
+        if python:
+            rows += _mediapipe(python, args.source, truth)
     except (OSError, ValueError) as error:
         print(f"livepose steadiness: {error}", file=sys.stderr)
         return 2
-    print(f"{'':<52}{'lag, ms':>9}{'jitter':>9}{'at rest':>9}")
+    print(_table(rows))
+    print("Lag is that behind the " + ("raw" if truth is None else "true") + " joints.")
     for row in rows:
-        print(f"{row['name']:<52}{row['lag_ms']:>9.1f}{row['jitter']:>9.2f}"
-              f"{row['jitter_still']:>9.2f}")  # fmt: skip
+        wanted = row.get("lag_wanted_ms", row["lag_ms"])
+        if abs(row["lag_ms"] - wanted) > _NEAR_MS:
+            print(f"{row['name']} does not reach a lag of {wanted:.1f} ms: compare with care.")
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(rows, indent=2) + "\n")
     return 0
 
 
-def _rows(name: str, raw: np.ndarray, confidence: np.ndarray, fps: float) -> list[dict[str, Any]]:
-    unit = torso(raw)
+def _table(rows: list[dict[str, Any]]) -> str:
+    columns = {"lag, ms": "lag_ms", "when fast": "lag_fast_ms", "deviation": "deviation_still",
+               "jitter": "jitter", "at rest": "jitter_still"}  # fmt: skip
+    lines = [f"{'':<52}" + "".join(f"{title:>11}" for title in columns)]
+    lines += [f"{row['name']:<52}" + "".join(f"{row[key]:>11.2f}" for key in columns.values())
+              for row in rows]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _rows(
+    name: str, raw: np.ndarray, confidence: np.ndarray, fps: float, truth: np.ndarray | None
+) -> list[dict[str, Any]]:
+    unit, known = torso(raw), raw if truth is None else truth
     own = smoothed(raw, confidence, fps, unit, Smoothing())
-    return [{"name": f"{name}, raw", **steadiness(raw, raw, fps, unit)},
-            {"name": f"{name}, smoothed", **steadiness(own, raw, fps, unit)}]  # fmt: skip
+    return [{"name": f"{name}, raw", **steadiness(raw, known, fps, unit)},
+            {"name": f"{name}, smoothed", **steadiness(own, known, fps, unit)}]  # fmt: skip
+
+
+def _truth(source: str, pictures: int) -> np.ndarray | None:
+    """True joints (F, 17, 2) of a rendered video, from the file beside it; None without one."""
+    file = Path(source).with_suffix(".truth.npz")
+    if not file.exists():
+        return None
+    with np.load(file) as data:
+        joints = data["joints"][:, :17].astype(float)
+    return joints if len(joints) == pictures else None
 
 
 def _track(source: str, model: str) -> tuple[np.ndarray, np.ndarray, float]:
-    """Raw joints (F, 17, 2), confidence (F, 17) of the pictures with somebody, and their rate."""
+    """Raw joints (F, 17, 2) and confidence (F, 17) of every picture, and their rate."""
     from livepose.bench.compare import frames
     from livepose.engine import device
     from livepose.engine.building import build
@@ -137,15 +207,15 @@ def _track(source: str, model: str) -> tuple[np.ndarray, np.ndarray, float]:
     confidence: list[np.ndarray] = []
     fps = 30.0
     for frame, fps in frames(source):  # noqa: B007
-        for pose in predict(frame).poses[:1]:
-            joints.append(pose.joints[:17])
-            confidence.append(pose.confidence[:17])
-    if len(joints) < 3 * _EDGE:
+        poses = predict(frame).poses
+        joints.append(poses[0].joints[:17] if poses else np.full((17, 2), np.nan))
+        confidence.append(poses[0].confidence[:17] if poses else np.zeros(17))
+    if sum(np.isfinite(picture).all() for picture in joints) < 3 * _EDGE:
         raise ValueError(f"{source} is not a video with somebody in it for long enough")
     return np.array(joints), np.array(confidence), fps
 
 
-def _mediapipe(python: str, source: str) -> list[dict[str, Any]]:
+def _mediapipe(python: str, source: str, truth: np.ndarray | None) -> list[dict[str, Any]]:
     """MediaPipe's own smoothing, and livepose's on the same raw joints at the same lag."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "landmarks.npz"
@@ -156,14 +226,13 @@ def _mediapipe(python: str, source: str) -> list[dict[str, Any]]:
             raise ValueError(f"MediaPipe did not run: {done.stderr.strip().splitlines()[-1]}")
         with np.load(out) as data:
             raw, theirs, fps = data["raw"][:, _COCO], data["smooth"][:, _COCO], float(data["fps"])
-    there = ~np.isnan(raw).any((1, 2)) & ~np.isnan(theirs).any((1, 2))
-    raw, theirs = raw[there], theirs[there]
     unit, sure = torso(raw), np.ones(raw.shape[:2])
-    own = steadiness(theirs, raw, fps, unit)
-    same, settings = at_lag(raw, sure, fps, unit, own["lag_ms"])
+    known = raw if truth is None else truth
+    own = steadiness(theirs, known, fps, unit)
+    same, settings = at_lag(raw, sure, fps, unit, own["lag_ms"], known)
     return [
-        {"name": "mediapipe pose full, raw", **steadiness(raw, raw, fps, unit)},
+        {"name": "mediapipe pose full, raw", **steadiness(raw, known, fps, unit)},
         {"name": "mediapipe pose full, its own smoothing", **own},
         {"name": f"mediapipe pose full, livepose's (beta {settings.beta:.1f})",
-         **steadiness(same, raw, fps, unit)},
+         "lag_wanted_ms": own["lag_ms"], **steadiness(same, known, fps, unit)},
     ]  # fmt: skip

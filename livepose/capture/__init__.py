@@ -1,6 +1,6 @@
 """Sources of pictures, and the thread that drains them into a one-slot hand-over."""
 
-from livepose.capture.camera import CameraSource, list_cameras
+from livepose.capture.camera import CameraSource, list_cameras, pixel_formats
 from livepose.capture.images import ImageSource
 from livepose.capture.open import DEFAULT, parse_source
 from livepose.capture.slot import Slot
@@ -26,4 +26,5 @@ __all__ = [
     "VideoSource",
     "list_cameras",
     "parse_source",
+    "pixel_formats",
 ]

@@ -185,6 +185,30 @@ def node_captures(path: Path) -> bool | None:
     return bool(capabilities & (single_plane | multi_plane))
 
 
+def pixel_formats(path: Path) -> list[str]:
+    """FOURCCs that a V4L2 node offers, by VIDIOC_ENUM_FMT, its favourite first; [] if unknown."""
+    if not LINUX:
+        return []
+    import fcntl
+
+    enumerate_formats, video_capture = 0xC0405602, 1
+    try:
+        node = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return []
+    found: list[str] = []
+    try:
+        while True:  # until the driver says that there is no such index
+            # struct v4l2_fmtdesc: index, type, flags, description (32 bytes), FOURCC, ...
+            asked = struct.pack("=II56x", len(found), video_capture)
+            (code,) = struct.unpack_from("=I", fcntl.ioctl(node, enumerate_formats, asked), 44)
+            found.append(fourcc_text(code))
+    except OSError:
+        return found
+    finally:
+        os.close(node)
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace").strip()

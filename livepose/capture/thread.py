@@ -170,6 +170,11 @@ class CaptureThread:
         return self._playback.applied
 
     @property
+    def live(self) -> bool:
+        """Whether it is a camera or a stream, once it is open."""
+        return self._playback.live
+
+    @property
     def source_name(self) -> str:
         return self._playback.source_name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -50,9 +49,8 @@ class PersonDetector:
 
 class _InTorch:
     def __init__(self, net: PersonNet, placement: Placement) -> None:
-        if not placement.dtype.is_floating_point:  # int8 is for OpenVINO and the pose network
-            placement = replace(placement, dtype=torch.float32)
-        self._net, self._placement = placement.place(net), placement
+        self._placement = placement.floating  # int8 is for networks with ranges
+        self._net = self._placement.place(net)
 
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray) -> tuple[Tensor, Tensor]:

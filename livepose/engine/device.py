@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+from livepose.timing.cores import usable_cores
 
 Net = TypeVar("Net", bound=torch.nn.Module)
 
@@ -50,6 +52,13 @@ class Placement:
     def precision_name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def floating(self) -> Placement:
+        """The same, but int8 gives way to what suits the device: for networks without ranges."""
+        if self.dtype.is_floating_point:
+            return self
+        return replace(self, dtype=_suited(self.device), asked=False)
+
     def place(self, net: Net) -> Net:
         """The network, moved there; channels_last, the layout that convolutions are fastest in."""
         return net.to(  # type: ignore[call-overload, no-any-return]
@@ -78,24 +87,38 @@ def choose(device: str = "auto", precision: str = "auto") -> Placement:
         # Without any NVIDIA hardware, "auto" has lost nothing that would be worth a note.
         hoped = device != "auto" or nvidia_hardware()
         note = f"{problem}; running on the CPU" if problem and hoped else ""
-        return Placement(torch.device("cpu"), _cpu_dtype(precision), note, precision != "auto")
-    return Placement(
-        torch.device("cuda" if device == "auto" else device),
-        PRECISIONS.get(precision, torch.float16),
-        asked=precision != "auto",
-    )
+        where = torch.device("cpu")
+    else:
+        note, where = "", torch.device("cuda" if device == "auto" else device)
+    dtype = PRECISIONS[precision] if precision != "auto" else _suited(where)
+    return Placement(where, dtype, note, precision != "auto")
 
 
-def on_cpu(reason: str, precision: str = "auto") -> Placement:
-    """The CPU, because something else failed."""
-    return Placement(torch.device("cpu"), _cpu_dtype(precision), f"{reason}; running on the CPU")
+def on_cpu(reason: str, before: Placement) -> Placement:
+    """The CPU in place of what has failed, in the same precision if one was asked for."""
+    cpu = torch.device("cpu")
+    dtype = before.dtype if before.asked else _suited(cpu)
+    return replace(before, device=cpu, dtype=dtype, note=f"{reason}; running on the CPU")
 
 
-def _cpu_dtype(precision: str) -> torch.dtype:
-    if precision != "auto":
-        return PRECISIONS[precision]
+def _suited(device: torch.device) -> torch.dtype:
+    """The floating precision that torch is fastest in there."""
+    if device.type == "cuda":
+        return torch.float16
     # Emulated bfloat16 is slower than float32; with these instructions it is twice as fast.
     return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def set_cpu_threads(threads: int | None = None) -> None:
+    """How many CPU threads torch, and with it every network, uses.
+
+    None: one for each core, but of four cores and more one is left to painting. Fewer if torch has
+    been told so (``OMP_NUM_THREADS``). On two cores painting gets by: both are faster than one.
+    """
+    if threads is None:
+        cores = usable_cores()
+        threads = min(torch.get_num_threads(), cores - (cores >= 4))
+    torch.set_num_threads(max(1, threads))
 
 
 def cpu_has_bfloat16() -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from livepose.crop import Square
+from livepose.crop import whole
 from livepose.engine import backends
 from livepose.engine.backends import Backend
 from livepose.engine.backends.prepare import prepare
@@ -56,6 +56,7 @@ class Loader:
 
     def __init__(self, load: LoadModel) -> None:
         self._load = load
+        self.shape: tuple[int, ...] = backends.USUAL_SHAPE  # of the pictures in use
         # Torch's number is for the whole process, and a network with its own changes it.
         self._threads = torch.get_num_threads()
         # By what runs in the end; "auto" and a model's own size have led to something, too.
@@ -86,10 +87,10 @@ class Loader:
             runtime = "openvino" if choice.backend == "auto" else choice.backend
             precision = backends.for_openvino(net, placement).precision_name
             prepare(choice.model, choice.size, precision, runtime)
-        backend, note = backends.make(net, placement, choice.backend)
-        nothing = np.zeros((720, 1280, 3), np.uint8)
+        backend, note = backends.make(net, placement, choice.backend, self.shape)
+        nothing = np.zeros(self.shape, np.uint8)
         for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
-            backend(nothing, [Square(640, 360, 720)])
+            backend(nothing, [whole(self.shape[1], self.shape[0])])
         name = placement.device_name
         if backend.name != "torch":
             name = name.replace(" (", f", {backend.name} (", 1)

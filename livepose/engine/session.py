@@ -240,6 +240,7 @@ class Session:
         if capture.applied:
             source = f"{source} · {capture.applied}"
             notes.append(capture.applied.note)
+        camera = capture.applied if capture.live else None
         return Stats(
             stages=stages,
             end_to_end=end_to_end,
@@ -254,8 +255,8 @@ class Session:
             note="; ".join(n for n in notes if n),
             source=source,
             threads=networks.threads,
-            camera_fps=capture.applied.fps if capture.applied else 0.0,
-            fourcc=capture.applied.fourcc if capture.applied else "",
+            camera_fps=camera.fps if camera else 0.0,
+            fourcc=camera.fourcc if camera else "",
         )
 
     # -- inside --------------------------------------------------------------------------------

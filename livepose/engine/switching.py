@@ -143,9 +143,13 @@ class Networks:
                 target=self._prepare, args=wanted, name="inference-load", daemon=True
             ).start()
 
+    def expect(self, shape: tuple[int, ...]) -> None:
+        """What becomes ready from now on shall be ready for pictures of this shape."""
+        self._loader.shape = shape
+
     def fall_back(self, reason: str) -> None:
         """To the CPU: nothing that was ready can be used there, all is wanted anew."""
-        self.placement = on_cpu(reason)
+        self.placement = on_cpu(reason, self.placement)
         self._loader.forget()
         self.live = self.rival = None
         self._want(LIVE, self.wished)

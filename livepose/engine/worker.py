@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from livepose.capture import Slot
 from livepose.engine.detector import LoadDetector
 from livepose.engine.device import Placement
@@ -154,6 +152,7 @@ class InferenceThread:
     def _infer(self, frame: Frame) -> None:
         self._last, self._last_way = frame, self._way()
         networks, probe = self.networks, self.probe
+        networks.expect(frame.image.shape)
         try:
             result = self._looked(frame)
             self.failures = 0
@@ -228,9 +227,3 @@ class InferenceThread:
         if time.monotonic() - self._told > _QUIET_S:
             self._told = time.monotonic()
             self._emit("error", kind, message)
-
-
-def set_cpu_threads(threads: int | None) -> None:
-    """How many CPU threads the network may use (None: torch's choice, one per physical core)."""
-    if threads is not None:
-        torch.set_num_threads(max(1, threads))

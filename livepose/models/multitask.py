@@ -119,8 +119,8 @@ class MultiTask(nn.Module):
         depth = self.config.depth_cells
         at = xyz.detach().clamp(-1, 1)
         xy = dsnt.gaussian(at[..., :2], (cells, cells))
-        zy = dsnt.gaussian(at[..., [2, 1]], (cells, depth))
-        xz = dsnt.gaussian(at[..., [0, 2]], (depth, cells))
+        zy = dsnt.gaussian(at[..., 1:].flip(-1), (cells, depth))
+        xz = dsnt.gaussian(at[..., ::2], (depth, cells))
         odds = self.presence_gain.float() * numbers[..., 3] + self.presence_bias.float()
         return Output(xyz, odds.sigmoid(), xy, zy, xz, logits.xy.float())
 

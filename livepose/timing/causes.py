@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
+from livepose.timing.cores import usable_cores
 from livepose.timing.stats import Stats
 
 # Of uncompressed pictures USB 2 carries about ten of 1280x720 a second.
-_UNCOMPRESSED = ("YUYV", "YUY2", "UYVY")
+UNCOMPRESSED = ("YUYV", "YUY2", "UYVY")
 _FEW = 16.0  # pictures a second
 _DARK = 0.7  # of the pictures that the camera promised
 _SYNC_MS = 12.0  # painting takes 2 to 5 ms where nothing waits for the screen
@@ -30,33 +29,18 @@ class Machine:
     @classmethod
     def here(cls, threads: int, software_gl: bool = False) -> Machine:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-        return cls(physical_cores(), threads, load, software_gl)
-
-
-@cache
-def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads counted once where that can be told."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    cores = set()
-    for block in text.split("\n\n"):
-        fields = {k.strip(): v.strip() for k, _, v in
-                  (line.partition(":") for line in block.splitlines())}  # fmt: skip
-        if "core id" in fields and (usable is None or int(fields["processor"]) in usable):
-            cores.add((fields.get("physical id"), fields["core id"]))
-    return len(cores) or (len(usable) if usable else os.cpu_count() or 1)
+        return cls(usable_cores(), threads, load, software_gl)
 
 
 def causes(stats: Stats, machine: Machine) -> list[str]:
     """What makes it slower than it could be, the weightiest first; nothing if all is well."""
     found = [part for part in stats.note.split("; ") if part]
-    if stats.fourcc in _UNCOMPRESSED and 0 < stats.camera_fps <= _FEW:
+    # Drivers promise 30 uncompressed pictures a second that the cable does not carry.
+    rate = stats.capture_fps or stats.camera_fps
+    if stats.fourcc in UNCOMPRESSED and 0 < rate <= _FEW:
         found.append(
-            f"the camera sends uncompressed {stats.fourcc}, {stats.camera_fps:.0f} pictures a "
-            "second at most: ask for --fourcc MJPG or a smaller --size"
+            f"the camera sends uncompressed {stats.fourcc}, {rate:.0f} pictures a second: "
+            "ask for --fourcc MJPG or a smaller --size"
         )
     elif 0 < stats.capture_fps < _DARK * stats.camera_fps:
         found.append(

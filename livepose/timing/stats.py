@@ -37,7 +37,7 @@ class Stats:
     end_to_end: from the moment the picture existed to the end of its last stage (painting in the
     app, the result headless). captured, dropped, painted: counts since the source was opened.
     device, precision, note: where the network runs, and why it is slower than it could be.
-    threads: that it uses. camera_fps, fourcc: what the source promised, 0 and "" if nothing.
+    threads: that it uses. camera_fps, fourcc: what a live source promised, 0 and "" if nothing.
     """
 
     stages: dict[str, StageStats] = field(default_factory=dict)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from livepose import resources
+from livepose.bench.measure import memory_mb
 from livepose.capture import CaptureOptions
+from livepose.engine.device import set_cpu_threads
 from livepose.engine.session import DEFAULT_MODEL, Session
 from livepose.models.store import WeightsError, find, read_card
 from livepose.ui.display import display_problem
@@ -54,6 +56,7 @@ def main(args: argparse.Namespace) -> int:
         return 2
     figures = run(args)
     if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(as_text(figures))
     return 0
@@ -112,6 +115,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from livepose.ui.options import AppOptions
     from livepose.ui.window import MainWindow
 
+    set_cpu_threads()
     app = make_application()
     capture = CaptureOptions(loop=True, realtime=not args.fast)
     with tempfile.TemporaryDirectory() as folder:
@@ -144,15 +148,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         window.start()
         app.exec_()
     return {"model": args.model, **figures}
-
-
-def memory_mb() -> float:
-    """Resident memory of this process; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0.0
-    return pages * 4096 / 1e6
 
 
 def as_text(figures: dict[str, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +55,44 @@ def test_a_delay_is_found_and_still_noise_is_measured() -> None:
     )
 
 
+def test_standing_still_the_deviation_is_that_of_the_noise(clip: np.ndarray) -> None:
+    still = np.repeat(clip[:1], 200, 0)
+    noise = np.random.default_rng(1).normal(0, 0.006 * torso(clip), still.shape)
+    drift = 0.01 * torso(clip) * np.arange(200)[:, None, None] / FPS  # leaning is no jitter
+    figures = steadiness(still + drift + noise, still, FPS, torso(clip))
+    assert figures["deviation_still"] == pytest.approx(6, rel=0.05)
+    assert np.isnan(figures["lag_fast_ms"])
+    moving = clip[:1] + 300 * np.sin(np.arange(200) / 3)[:, None, None]
+    assert np.isnan(steadiness(moving, moving, FPS, torso(clip))["deviation_still"])
+
+
+def test_deviation_and_fast_lag_before_and_after_smoothing(
+    clip: np.ndarray, noisy: np.ndarray
+) -> None:
+    unit, sure = torso(noisy), np.ones(noisy.shape[:2])
+    before = steadiness(noisy, clip, FPS, unit)
+    after = steadiness(smoothed(noisy, sure, FPS, unit, Smoothing()), clip, FPS, unit)
+    assert before["deviation_still"] == pytest.approx(5, rel=0.1)
+    assert after["deviation_still"] < 0.7 * before["deviation_still"]
+    assert abs(before["lag_fast_ms"]) < 2
+    assert 0 < after["lag_fast_ms"] < 20
+    late = np.roll(clip, 2, axis=0)
+    assert steadiness(late, clip, FPS, unit)["lag_fast_ms"] == pytest.approx(2e3 / FPS, rel=0.1)
+
+
+def test_where_nobody_was_found_time_goes_on(clip: np.ndarray, noisy: np.ndarray) -> None:
+    unit, sure = torso(noisy), np.ones(noisy.shape[:2])
+    holes = noisy.copy()
+    holes[40:55] = holes[100] = np.nan
+    track = smoothed(holes, sure, FPS, unit, Smoothing())
+    assert np.isnan(track[40:55]).all()
+    assert np.isfinite(track[55:100]).all()
+    whole, some = (steadiness(t, clip, FPS, unit) for t in
+                   (smoothed(noisy, sure, FPS, unit, Smoothing()), track))  # fmt: skip
+    for name, value in whole.items():
+        assert some[name] == pytest.approx(value, rel=0.15), name
+
+
 def test_after_smoothing_there_is_less_jitter_for_little_lag(noisy: np.ndarray) -> None:
     unit, sure = torso(noisy), np.ones(noisy.shape[:2])
     before = steadiness(noisy, noisy, FPS, unit)
@@ -65,7 +105,7 @@ def test_after_smoothing_there_is_less_jitter_for_little_lag(noisy: np.ndarray) 
 def test_at_equal_lag_less_jitter_than_with_mediapipes_settings(noisy: np.ndarray) -> None:
     unit, sure = torso(noisy), np.ones(noisy.shape[:2])
     other = steadiness(theirs(noisy, unit), noisy, FPS, unit)
-    own, _ = at_lag(noisy, sure, FPS, unit, other["lag_ms"])
+    own, _ = at_lag(noisy, sure, FPS, unit, other["lag_ms"], noisy)
     figures = steadiness(own, noisy, FPS, unit)
     assert figures["lag_ms"] <= other["lag_ms"] + 0.1
     assert figures["jitter_still"] < other["jitter_still"]
@@ -80,8 +120,9 @@ def test_the_command_says_what_is_no_video(
 
 
 def test_the_command_on_a_known_track(
-    noisy: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    noisy: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     from livepose.bench import steadiness as command
 
     sure = np.ones(noisy.shape[:2])
@@ -90,3 +131,25 @@ def test_the_command_on_a_known_track(
     assert cli.main(["steadiness", "--json", str(out)]) == 0
     raw, smooth = json.loads(out.read_text())
     assert smooth["jitter"] < raw["jitter"]
+    assert smooth["deviation_still"] < raw["deviation_still"]
+    assert smooth["lag_fast_ms"] > raw["lag_fast_ms"]  # behind the true joints beside the clip
+    assert "true joints" in capsys.readouterr().out
+
+
+def test_a_lag_that_cannot_be_reached_is_said(
+    noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from livepose.bench import steadiness as command
+
+    sure = np.ones(noisy.shape[:2])
+    monkeypatch.setattr(command, "_track", lambda *a: (noisy, sure, FPS))
+
+    def run(line: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+        late = np.repeat(noisy[:, :1], 33, 1)
+        late[:, command._COCO] = noisy
+        np.savez(line[-1], fps=FPS, raw=late, smooth=np.roll(late, 30, axis=0))
+        return subprocess.CompletedProcess(line, 0, "", "")
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    assert cli.main(["steadiness", "--mediapipe", "python"]) == 0
+    assert "does not reach a lag of" in capsys.readouterr().out

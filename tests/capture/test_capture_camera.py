@@ -9,7 +9,7 @@ import pytest
 
 from livepose.capture import CameraSource, CaptureOptions, SourceError, list_cameras
 from livepose.capture import camera as camera_module
-from livepose.capture.camera import driver_stamp, node_captures
+from livepose.capture.camera import driver_stamp, node_captures, pixel_formats
 from livepose.cv import cv2
 from livepose.timing.timeline import now_ns
 
@@ -253,3 +253,23 @@ def test_what_is_no_camera_node_cannot_be_asked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert node_captures(tmp_path / "file") is None
     assert node_captures(tmp_path / "none") is None
+
+
+def test_the_formats_of_a_camera_are_those_that_its_driver_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+    import struct
+
+    def driver(node: int, request: int, asked: bytes) -> bytes:
+        assert request == 0xC0000000 | 64 << 16 | ord("V") << 8 | 2  # _IOWR('V', 2, v4l2_fmtdesc)
+        index, kind = struct.unpack_from("=II", asked)
+        assert kind == 1
+        if index >= 2:
+            raise OSError(22, "Invalid argument")
+        return asked[:44] + (b"MJPG", b"YUYV")[index] + asked[48:]
+
+    (tmp_path / "video0").touch()
+    monkeypatch.setattr(fcntl, "ioctl", driver)
+    assert pixel_formats(tmp_path / "video0") == ["MJPG", "YUYV"]
+    assert pixel_formats(tmp_path / "none") == []

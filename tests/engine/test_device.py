@@ -49,3 +49,45 @@ def test_precision_follows_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_meaningless_devices_are_refused(where: str, how: str) -> None:
     with pytest.raises(device.DeviceError, match="known:"):
         device.choose(where, how)
+
+
+def test_int8_gives_way_for_networks_that_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: False)
+    asked = device.choose("cpu", "int8")
+    assert asked.dtype == torch.int8
+    other = asked.floating
+    assert (other.dtype, other.asked) == (torch.float32, False)
+    other.place(torch.nn.Linear(2, 2))
+    half = device.choose("cpu", "bfloat16")
+    assert half.floating is half
+
+
+def test_the_cpu_that_takes_over_keeps_the_precision_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
+    gpu = torch.device("cuda")
+    asked = device.Placement(gpu, torch.float32, asked=True, threads=3)
+    after = device.on_cpu("it broke", asked)
+    assert (after.device.type, after.dtype, after.asked) == ("cpu", torch.float32, True)
+    assert after.threads == 3
+    assert after.note == "it broke; running on the CPU"
+    assert device.on_cpu("it broke", device.Placement(gpu, torch.float16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("cores", "told", "used"), [(2, 2, 2), (4, 8, 3), (16, 16, 15), (16, 1, 1)]
+)
+def test_painting_has_a_core_where_there_are_enough(
+    cores: int, told: int, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = torch.get_num_threads()
+    monkeypatch.setattr(device, "usable_cores", lambda: cores)
+    try:
+        torch.set_num_threads(told)
+        device.set_cpu_threads()
+        assert torch.get_num_threads() == used
+        device.set_cpu_threads(5)
+        assert torch.get_num_threads() == 5
+    finally:
+        torch.set_num_threads(usual)

@@ -142,6 +142,27 @@ def test_a_detector_that_cannot_run_leaves_one_person() -> None:
     assert "(out of memory)" in told[0]
 
 
+def test_people_are_found_in_a_floating_precision_where_int8_is_asked_for() -> None:
+    log = Log()
+    s = session("synthetic:64x48@50", log, precision="int8", load_detector=PersonNet)
+    s.start()
+    wait_for(lambda: log.results)
+    assert s.stop()
+    assert "error" not in [e.level for e in log.events]
+    assert "int8 cannot be used" in s.stats().note
+
+
+def test_only_cameras_promise_a_rate() -> None:
+    log = Log()
+    s = session(str(resources.CLIP), log)
+    s.start()
+    wait_for(lambda: log.results)
+    stats = s.stats()
+    assert s.stop()
+    assert "at 30" in stats.source  # the file says so
+    assert (stats.camera_fps, stats.fourcc) == (0, "")  # what is slow is not its light
+
+
 def test_switching_models_and_one_that_does_not_load() -> None:
     def load(name: str) -> MargiPose:
         if name == "broken":

@@ -131,3 +131,9 @@ def test_scripted_screenshot(app, tmp_path: Path) -> None:
     assert image.width() >= 960
     with pytest.raises(TimeoutError):
         shoot(options, tmp_path / "b.png", results=2, timeout_s=0.2)
+
+
+def test_showing_a_picture_by_opengl_is_timed(app: object) -> None:
+    from livepose.ui.sync import swap_ms
+
+    assert 0 < swap_ms() < 1000

@@ -48,7 +48,7 @@ def test_the_window_runs_for_so_long(
     model = tmp_path / "tiny.safetensors"
     save_model(model, MargiPose(Config("small", 64, heatmap_stride=8)), {}, {})
     monkeypatch.setattr(soak, "_WARM_S", 1.0)
-    out = tmp_path / "soak.json"
+    out = tmp_path / "new" / "soak.json"  # its folder is made
     assert cli.main(["soak", "--minutes", "0.05", "--model", str(model), "--backend", "torch",
                      "--json", str(out), *["--fast"] * fast]) == 0  # fmt: skip
     figures = json.loads(out.read_text())

@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import torch
 
-from livepose.engine.backends.base import Backend, BackendError, Raw
+from livepose.engine.backends.base import USUAL_SHAPE, Backend, BackendError, Raw
 from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
-from livepose.engine.device import Placement, choose, cpu_has_int8, cpu_has_matrix_units
+from livepose.engine.device import Placement, cpu_has_int8, cpu_has_matrix_units
 from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import NetworkConfig, PoseNetwork
 
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "cuda-graph")
 
-__all__ = ["BACKENDS", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
+__all__ = ["BACKENDS", "USUAL_SHAPE", "Backend", "BackendError", "Raw", "TorchBackend", "make"]
 
 
 def takes_sizes(config: NetworkConfig) -> bool:
@@ -65,7 +65,7 @@ def _without_int8(net: PoseNetwork, placement: Placement, name: str) -> tuple[Pl
         why = "this processor has no instructions for it"
     else:
         return placement, ""
-    other = choose(str(placement.device))
+    other = placement.floating
     return other, f"int8 cannot be used ({why}); {other.precision_name} takes over"
 
 
@@ -87,8 +87,13 @@ def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
     return False
 
 
-def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Backend, str]:
+def make(
+    net: PoseNetwork, placement: Placement, name: str = "auto",
+    shape: tuple[int, ...] = USUAL_SHAPE,
+) -> tuple[Backend, str]:  # fmt: skip
     """The network, ready to run, and why it is not the way that was hoped for (or nothing).
+
+    shape: of the pictures that will come, to be ready for them; others may come as well.
 
     Raises:
         BackendError: a name that means nothing.
@@ -112,7 +117,7 @@ def make(net: PoseNetwork, placement: Placement, name: str = "auto") -> tuple[Ba
             from livepose.engine.backends.onnx_backend import OnnxBackend
 
             return OnnxBackend(net, placement), note
-        return CudaBackend(net, placement), note
+        return CudaBackend(net, placement, shape), note
     except Exception as error:  # not installed, or does not know this machine or network
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         note = f"{name} cannot be used ({text}); torch runs the network"

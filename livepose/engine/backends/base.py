@@ -13,6 +13,8 @@ from livepose.frames import Stage
 from livepose.models.networks import NetworkConfig
 from livepose.timing.timeline import Timeline
 
+USUAL_SHAPE = (720, 1280, 3)  # of pictures, until one has come
+
 
 class BackendError(ValueError):
     """A backend that does not exist was asked for; the message says which do."""
@@ -85,14 +87,13 @@ class Clock:
     """Laps of the device: events on CUDA, where calls return before their work is done."""
 
     def __init__(self, timeline: Timeline | None, device: torch.device) -> None:
-        self._timeline = timeline
+        self._timeline, self._device = timeline, device
         self._events = [self._event()] if device.type == "cuda" and timeline else None
         self._names: list[str] = []
 
-    @staticmethod
-    def _event() -> torch.cuda.Event:
+    def _event(self) -> torch.cuda.Event:
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))  # not that of the current device
         return event
 
     def lap(self, stage: str) -> None:

@@ -1,13 +1,18 @@
 """CUDA: the picture goes up once as bytes, joints come down once, the rest is one graph.
 
-Cutting, scaling, normalising, the network and its decoding are captured as a CUDA graph for each
-number of squares, and replayed: a frame costs one copy up, one launch, one copy down. Capturing,
-warming up and replaying happen on the thread that calls.
+Cutting, scaling, normalising, the network and its decoding are captured as CUDA graphs for a few
+numbers of squares, and replayed: a frame costs one copy up, one launch, one copy down. All of them
+are captured when pictures of another shape come, not when one more person does. Capturing, warming
+up and replaying happen on the thread that calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,85 +20,133 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from livepose.crop import Square
-from livepose.engine.backends.base import Clock, Raw
+from livepose.engine.backends.base import USUAL_SHAPE, Clock, Raw
 from livepose.engine.device import Placement
 from livepose.models.networks import PoseNetwork
 from livepose.timing.timeline import Timeline
 
-# A graph stays for each of so many pairs of (squares, picture size).
-_GRAPHS = 24
+# Squares that a graph takes: fewer ride in the next larger one, more go without a graph.
+BATCHES = (1, 2, 3, 5, 10)
+# Shapes of pictures whose graphs stay.
+_KEPT = 3
 _WARM_UP = 3
-# Samples along the side of a pixel of the square, where it covers more than one of the picture.
-_FINEST = 4
+# Squares are cut from the picture at 1, 1/2, 1/4, ... of its size.
+_COARSER = (2, 4, 8, 16)
 
 
-def sample(image: Tensor, places: Tensor, size: int, fine: int) -> Tensor:
+def sample(image: Tensor, places: Tensor, size: int) -> Tensor:
     """Squares of a picture, as `livepose.crop.cut` makes them, on any device.
+
+    Each is cut from the picture scaled down such that one of its pixels covers less than two: none
+    of the picture's is left out, up to squares of 32 times `size`.
 
     Args:
         image: (H, W, 3) BGR bytes. places: (B, 3) float32 cx, cy and side in pixels.
-        size: pixels along the side of the result. fine: samples along the side of each.
+        size: pixels along the side of the result.
 
     Returns:
         (B, 3, size, size) RGB in -1..1, float32, black outside the picture.
     """
-    h, w = image.shape[:2]
-    n = size * fine
-    steps = (torch.arange(n, device=image.device, dtype=torch.float32) + 0.5) / n - 0.5
-    at = places[:, :2, None] + places[:, 2, None, None] * steps  # (B, 2, n) pixels
-    x = ((2 * at[:, 0] + 1) / w - 1)[:, None, :].expand(-1, n, n)
-    y = ((2 * at[:, 1] + 1) / h - 1)[:, :, None].expand(-1, n, n)
-    picture = (image.flip(-1).permute(2, 0, 1)[None].float()).expand(len(places), -1, -1, -1)
-    grid = torch.stack([x, y], -1)
-    out = F.grid_sample(picture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    out = F.avg_pool2d(out, fine) if fine > 1 else out
-    return out / 127.5 - 1
+    steps = (torch.arange(size, device=image.device, dtype=torch.float32) + 0.5) / size - 0.5
+    # Pixels from the corner of the picture, the same point at every scale.
+    at = places[:, :2, None] + 0.5 + places[:, 2, None, None] * steps  # (B, 2, size)
+    picture = image.permute(2, 0, 1)[None].float()
+    out = _bilinear(picture, at)
+    for step in _COARSER:
+        picture = F.avg_pool2d(picture, 2, ceil_mode=True)
+        shrinks = places[:, 2] >= step * size
+        out = torch.where(shrinks[:, None, None, None], _bilinear(picture, at / step), out)
+    return out.flip(1) / 127.5 - 1
 
 
-def fineness(squares: Sequence[Square], size: int) -> int:
-    """So many samples along the side of a pixel that none of the picture's is left out: 1, 2, 4."""
-    shrink = max(square.side for square in squares) / size
-    return 1 if shrink < 2 else 2 if shrink < 4 else _FINEST
+def _bilinear(picture: Tensor, at: Tensor) -> Tensor:
+    """(1, 3, H, W) at columns and rows (B, 2, n), in pixels from its corner -> (B, 3, n, n)."""
+    (h, w), (b, _, n) = picture.shape[-2:], at.shape
+    x = (2 * at[:, 0] / w - 1)[:, None, :].expand(-1, n, n)
+    y = (2 * at[:, 1] / h - 1)[:, :, None].expand(-1, n, n)
+    return F.grid_sample(picture.expand(b, -1, -1, -1), torch.stack([x, y], -1),
+                         mode="bilinear", padding_mode="zeros", align_corners=False)  # fmt: skip
 
 
-class _Graph:
-    """The whole way from the picture on the device to joints there, for B squares."""
+@cache
+def _stream(device: int) -> torch.cuda.Stream:
+    """One for all captures on a device: libraries keep memory for every stream that they see."""
+    return torch.cuda.Stream(device)
 
-    def __init__(self, backend: CudaBackend, shape: tuple[int, ...], number: int, fine: int):
-        device = backend.placement.device
-        self.image = torch.zeros(shape, dtype=torch.uint8, device=device)
-        self.places = torch.ones(number, 3, device=device)
-        self._run = lambda: backend.run(self.image, self.places, fine)
-        side = torch.cuda.Stream(device)
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UP):
-                self._run()
-        torch.cuda.current_stream(device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self.out = self._run()
 
-    def __call__(self) -> tuple[Tensor, ...]:
-        self._graph.replay()
-        return self.out
+class _Graphs:
+    """The whole way from the picture on the device to joints there, for pictures of one shape.
+
+    pinned: the picture in page-locked memory, which the device reads from by itself. One is enough:
+    every call waits for its joints.
+    """
+
+    def __init__(
+        self, run: Callable[[Tensor, Tensor], tuple[Tensor, ...]], shape: tuple[int, ...],
+        pool: Any,
+    ) -> None:  # fmt: skip
+        stream = _stream(torch.cuda.current_device())
+        self.pinned = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        self._image = torch.zeros(shape, dtype=torch.uint8, device=stream.device)
+        self._places = torch.ones(BATCHES[-1], 3, device=stream.device)
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
+        stream.wait_stream(torch.cuda.current_stream())
+        # A capture that fails leaves its stream current; here the one before is restored.
+        with torch.cuda.stream(stream):
+            for number in BATCHES:
+                places = self._places[:number]
+                for _ in range(_WARM_UP):
+                    run(self._image, places)
+                graph = torch.cuda.CUDAGraph()
+                # What other threads do meanwhile, another network's upload say, is no error.
+                with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
+                    out = run(self._image, places)
+                self._graphs[number] = graph, out
+        torch.cuda.current_stream().wait_stream(stream)
+
+    def upload(self, places: Tensor) -> None:
+        """Takes the picture in `pinned` and (B, 3) squares to the device."""
+        self._image.copy_(self.pinned, non_blocking=True)
+        self._places[: len(places)].copy_(places, non_blocking=True)
+
+    def __call__(self, number: int) -> tuple[Tensor, ...]:
+        """What `run` gives for the first squares; holds until the next call."""
+        graph, out = self._graphs[next(n for n in BATCHES if n >= number)]
+        graph.replay()
+        return tuple(t[:number] for t in out)
 
 
 class CudaBackend:
+    """graphs: False runs the same way without graphs, on any device.
+
+    Raises what a capture raises: not every network can be captured.
+    """
+
     name = "cuda-graph"
 
-    def __init__(self, net: PoseNetwork, placement: Placement, graphs: bool = True) -> None:
-        self.net = placement.place(net)
-        self.placement, self._use_graphs = placement, graphs
+    def __init__(
+        self, net: PoseNetwork, placement: Placement, shape: tuple[int, ...] = USUAL_SHAPE,
+        graphs: bool = True,
+    ) -> None:  # fmt: skip
+        self.net, self.placement = placement.place(net), placement
         self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
-        self._graphs: dict[tuple[object, ...], _Graph] = {}
-        self._ring: list[Tensor] = []
-        self._turn = 0
+        self._by_shape: OrderedDict[tuple[int, ...], _Graphs] | None = None
+        if graphs:
+            with self._here():
+                self._by_shape = OrderedDict()
+                # All share memory: one runs at a time, and nothing is kept that it gave before.
+                self._pool = torch.cuda.graph_pool_handle()
+                self._captured(shape)
 
-    def run(self, image: Tensor, places: Tensor, fine: int) -> tuple[Tensor, ...]:
+    def _here(self) -> AbstractContextManager[object]:
+        """Graphs, streams and page-locked memory belong to the current device."""
+        device = self.placement.device
+        return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+    def run(self, image: Tensor, places: Tensor) -> tuple[Tensor, ...]:
         """(H, W, 3) bytes and (B, 3) squares on the device -> (B, J, 4) and the maps."""
-        x = sample(image, places, self.size, fine).to(self.placement.dtype)
+        x = sample(image, places, self.size).to(self.placement.dtype)
         out = self.net(x.contiguous(memory_format=torch.channels_last))
         flat = torch.cat([out.xyz, out.confidence[..., None]], -1)
         return flat, out.xy, out.zy, out.xz
@@ -103,44 +156,37 @@ class CudaBackend:
         self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
         want_maps: bool = False,
     ) -> Raw:  # fmt: skip
-        device = self.placement.device
-        fine = fineness(squares, self.size)
-        places = torch.tensor([[s.cx, s.cy, s.side] for s in squares])
-        pinned = self._pinned(image)
-        if timeline is not None:
-            timeline.mark("preprocess")
-        clock = Clock(timeline, device)
-        if self._use_graphs:
-            graph = self._graph(image.shape, len(squares), fine)
-            graph.image.copy_(pinned, non_blocking=True)
-            graph.places.copy_(places, non_blocking=True)
-            clock.lap("upload")
-            flat, *maps = graph()
-        else:
-            there = pinned.to(device, non_blocking=True), places.to(device)
-            clock.lap("upload")
-            flat, *maps = self.run(*there, fine)
-        clock.lap("forward")
-        raw = flat.cpu().numpy()  # waits for the device
-        out = tuple(m.cpu().numpy() for m in maps) if want_maps else ()
-        clock.done()
+        with self._here():
+            places = torch.tensor([[s.cx, s.cy, s.side] for s in squares])
+            graphs = self._captured(image.shape) if len(squares) <= BATCHES[-1] else None
+            if graphs is not None:
+                graphs.pinned.numpy()[...] = image
+            if timeline is not None:
+                timeline.mark("preprocess")
+            clock = Clock(timeline, self.placement.device)
+            if graphs is not None:
+                graphs.upload(places)
+                clock.lap("upload")
+                flat, *maps = graphs(len(squares))
+            else:
+                device = self.placement.device
+                there = torch.from_numpy(np.ascontiguousarray(image)).to(device), places.to(device)
+                clock.lap("upload")
+                flat, *maps = self.run(*there)
+            clock.lap("forward")
+            raw = flat.cpu().numpy()  # waits for the device
+            out = tuple(m.cpu().numpy() for m in maps) if want_maps else ()
+            clock.done()
         return Raw(raw[..., :3], np.ascontiguousarray(raw[..., 3]), out)
 
-    def _pinned(self, image: np.ndarray) -> Tensor:
-        """The picture in page-locked memory that the device reads from by itself."""
-        if not self._ring or self._ring[0].shape != image.shape:
-            lock = self.placement.device.type == "cuda"
-            self._ring = [torch.empty(image.shape, dtype=torch.uint8, pin_memory=lock)
-                          for _ in range(3)]  # fmt: skip
-        self._turn = (self._turn + 1) % len(self._ring)
-        pinned = self._ring[self._turn]
-        pinned.numpy()[...] = image
-        return pinned
-
-    def _graph(self, shape: tuple[int, ...], number: int, fine: int) -> _Graph:
-        key = (shape, number, fine)
-        if key not in self._graphs:
-            if len(self._graphs) >= _GRAPHS:
-                self._graphs.pop(next(iter(self._graphs)))
-            self._graphs[key] = _Graph(self, shape, number, fine)
-        return self._graphs[key]
+    @torch.inference_mode()
+    def _captured(self, shape: tuple[int, ...]) -> _Graphs | None:
+        """Those for pictures of a shape, captured if they are new; the oldest ones go."""
+        if self._by_shape is None:
+            return None
+        if shape not in self._by_shape:
+            while len(self._by_shape) >= _KEPT:
+                self._by_shape.popitem(last=False)
+            self._by_shape[shape] = _Graphs(self.run, shape, self._pool)
+        self._by_shape.move_to_end(shape)
+        return self._by_shape[shape]

@@ -16,7 +16,7 @@ from livepose.data.samples import Samples
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model
 from livepose.skeleton import COCO_17, INDEX, J, mirrored
-from tests.data.test_data import write_image
+from tests.data.made import write_image
 
 FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
 

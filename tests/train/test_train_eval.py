@@ -26,7 +26,7 @@ from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
-from tests.data.test_data import write_image
+from tests.data.made import write_image
 
 J = skeleton.J
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from livepose import cli
 from livepose.cv import cv2
 from livepose.data.augment import replace_background
-from livepose.data.mix import Mix, collate
+from livepose.data.mix import Mix, collate, usable
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.skeleton import INDEX, LSP_14, J
@@ -23,6 +24,8 @@ from tests.data.made import people, write_image
 def test_lsp_flags_and_halves(lsp: Path) -> None:
     train, val, test = (read("lsp", lsp, s) for s in ("train", "val", "test"))
     assert (len(train), len(val), len(test)) == (892, 99, 1000)
+    assert [s.left_out for s in (train, val, test)] == [
+        "8 near-duplicates of test pictures", "1 near-duplicates of test pictures", ""]  # fmt: skip
     names = {p.name for p in (*train.images, *val.images)}
     assert not names & {f"im{i:04d}.jpg" for i in range(1001, 2001)}
     # Near-duplicates of test pictures.
@@ -72,6 +75,22 @@ def test_coco(tmp_path: Path) -> None:
     assert s.known[0, 2]
     assert s.present[0, 2] == 0  # flag 1: labelled, hidden
     assert s.present[0, 3] == 1
+
+
+def test_coco_says_what_it_leaves_out(tmp_path: Path) -> None:
+    row = {"image_id": 7, "keypoints": [5, 6, 2] * 17, "num_keypoints": 17}
+    rows = [row, row | {"image_id": 8}, row | {"iscrowd": 1}, row | {"num_keypoints": 0}]
+    images = [{"id": 7, "file_name": "a.jpg"}]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images/train2017").mkdir(parents=True)
+    file = tmp_path / "annotations/person_keypoints_train2017.json"
+    file.write_text(json.dumps({"images": images, "annotations": rows}))
+    s = read("coco", tmp_path)
+    assert s.images == (tmp_path / "images/train2017/a.jpg",)
+    assert s.omitted == {
+        "crowds": 1, "without joints": 1, "of pictures that the file does not list": 1,
+    }  # fmt: skip
+    assert "1 crowds" in s.left_out
 
 
 @pytest.mark.parametrize("content", [None, "nonsense", "{}", '{"images": [], "annotations": [{}]}'])
@@ -124,11 +143,31 @@ def test_unreadable_pictures_are_told_and_skipped(tmp_path: Path, capsys) -> Non
     mix = Mix([(s, 1.0)], 64, 0, 20)
     for k in range(20):
         mix[k]
-    assert "1.jpg: not a readable picture" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("1.jpg: not a readable picture, skipped (1 so far)") == 1
+    assert mix.files.broken == {s.images[0]}
     for image in s.images:
         image.unlink()
     with pytest.raises(OSError, match="complete"):
         mix[0]
+
+
+def test_masks_and_backgrounds_that_cannot_be_read_are_told(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    s = people(tmp_path)
+    masks = tuple(image.with_suffix(".png") for image in s.images)
+    for mask in masks:
+        cv2.imwrite(str(mask), np.zeros((3, 4), np.uint8))  # of another picture
+    mix = Mix([(replace(s, masks=masks), 1.0)], 64, 0, 30, [tmp_path / "no.jpg"])
+    for k in range(30):
+        mix[k]
+    assert mix.files.broken == {*masks, tmp_path / "no.jpg"}
+    assert len(capsys.readouterr().err.strip().splitlines()) == 5
+
+
+def test_rows_without_labels_are_counted(tmp_path: Path) -> None:
+    s = people(tmp_path)
+    s.known[1], s.present[1] = False, np.nan
+    assert usable(s).omitted == {"without any label": 1}
+    assert len(Mix([(s, 1.0)], 64, 0, 1).parts[0]) == 3
 
 
 def test_what_is_outside_the_picture_is_not_looked_for(tmp_path: Path) -> None:
@@ -182,12 +221,17 @@ def test_nothing_labelled_is_said(tmp_path: Path) -> None:
 
 def test_data_check_counts_and_draws(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     people(tmp_path)
+    labels = dict(np.load(tmp_path / "p/labels.npz"))
+    labels["keypoints"][4, 3:, 2] = 0.1
+    np.savez(tmp_path / "p/labels.npz", **labels)
     (tmp_path / "p/images/2.jpg").write_bytes(b"x")
     command = ["data", "check", "pseudo", str(tmp_path / "p"), "--every-picture", "--count", "9"]
     for squares in ([], ["--squares"]):
         assert cli.main([*command, *squares, "--out", str(tmp_path / "s.png")]) == 0
     out = capsys.readouterr().out
-    assert "4 people" in out
+    assert "3 people" in out
+    assert "left out: 1 with fewer than 5 sure joints" in out
+    assert "s.png: 3 pictures" in out  # the broken one, too
     assert "1 broken or missing among all pictures" in out
     assert "images/2.jpg" in out
     teacher = ["--teachers", str(tmp_path / "p/labels.npz")]

@@ -39,6 +39,13 @@ def test_depth_is_in_pixels_and_only_where_2d_agrees(tmp_path: Path) -> None:
     assert np.isnan(s.depth[1]).all()
 
 
+def test_labels_of_one_teacher_alone_have_no_depth(tmp_path: Path) -> None:
+    np.savez(tmp_path / "labels.npz", **pseudo(tmp_path))
+    s = read("pseudo", tmp_path)
+    assert s.known[:, :17].all()
+    assert np.isnan(s.depth).all()
+
+
 def test_labels_of_mediapipe_are_predictions_with_depth(tmp_path: Path) -> None:
     labels = pseudo(tmp_path)
     world, flat = blaze(labels["keypoints"])

@@ -100,7 +100,7 @@ def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.nd
         tails = ("/".join(picture.parts[k:]) for k in range(len(picture.parts)))
         return next((row[tail] for tail in tails if tail in row), -1)
 
-    index = np.array([of(picture) for picture in samples.images])
+    index = np.array([of(picture) for picture in samples.images], int)
     if len(index) and (index < 0).all():
         raise DataError(f"{file} has labels for none of the pictures of {samples.name}")
     return index

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,34 @@ from livepose.engine.device import PRECISIONS, DeviceError, choose
 from livepose.evaluate.calibration import judged, reliability
 from livepose.evaluate.coco import CocoError, oks_ap
 from livepose.evaluate.gallery import write_gallery
-from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
+from livepose.evaluate.metrics import (
+    GROUPS,
+    grouped,
+    pck,
+    pck_head_neck,
+    pckh,
+    score_3d,
+    to_metres,
+)
 from livepose.evaluate.protocol import forward_ms, picture_sizes, placed, predict
 from livepose.models.margipose import Config
 from livepose.models.networks import PoseNetwork
-from livepose.models.store import WeightsError, find, load_model, read_card, update_measured
+from livepose.models.store import (
+    WeightsError,
+    find,
+    jsonable,
+    load_model,
+    read_card,
+    update_measured,
+)
 from livepose.skeleton import INDEX
+
+_CARD_PRECISIONS = ("float32", "int8")
+# Columns of the table: the measure, its heading, its factor.
+_COLUMNS = {
+    "pck": ("PCK@0.2 %", 100), "pckh": ("PCKh@0.5 %", 100), "pck_head_neck": ("head-neck %", 100),
+    "mpjpe": ("MPJPE mm", 1), "pa_mpjpe": ("PA-MPJPE mm", 1), "pck_3d": ("3D PCK %", 100),
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,21 +82,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     try:
+        if args.card and (options := _not_for_cards(args)):
+            raise ValueError(f"--card takes figures of the protocol in docs/evaluation.md only: "
+                             f"not with {', '.join(options)}")  # fmt: skip
         samples = read(args.dataset, args.root, args.split)
         if args.limit and args.limit < len(samples):
             spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
             samples = samples.take(spread)
         about: dict[str, Any] = {"dataset": args.dataset, "split": args.split}
         begin = time.monotonic()
+        sizes = None
         if args.predictions:
             points, confidence = points_of(samples, args.predictions)
             about["model"] = args.predictions.stem
         else:
             net, own = _network(args)
-            points, confidence = predict(net, samples, args.size, flip=args.flip,
-                                         crops=args.crops, boxed=args.boxed)  # fmt: skip
+            points, confidence, sizes = predict(net, samples, args.size, flip=args.flip,
+                                                crops=args.crops, boxed=args.boxed)  # fmt: skip
             about |= own
-        figures = about | measure(samples, points)
+        figures = about | measure(samples, points, sizes)
         figures["reliability"] = reliability(*judged(samples, points, confidence))
         if args.ap:
             figures["oks_ap"] = oks_ap(samples, points, confidence)
@@ -87,7 +115,7 @@ def main(args: argparse.Namespace) -> int:
         write_gallery(args.gallery, samples, points, confidence)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+        args.json.write_text(json.dumps(jsonable(figures), indent=2, allow_nan=False) + "\n")
     if args.card:
         _into_card(args, figures)
     return 0
@@ -109,10 +137,26 @@ def _network(args: argparse.Namespace) -> tuple[PoseNetwork, dict[str, Any]]:
     }  # fmt: skip
 
 
-def measure(samples: Samples, points: np.ndarray) -> dict[str, Any]:
+def _not_for_cards(args: argparse.Namespace) -> list[str]:
+    """The options that were given and make figures which are none of a card's headlines."""
+    options = {
+        "--limit": args.limit is not None, "--flip": args.flip, "--crops": args.crops > 1,
+        "--peak-radius": args.peak_radius is not None,
+        f"--precision {args.precision}": args.precision not in _CARD_PRECISIONS,
+    }  # fmt: skip
+    return [name for name, given in options.items() if given]
+
+
+def measure(
+    samples: Samples, points: np.ndarray, sizes: np.ndarray | None = None
+) -> dict[str, Any]:  # fmt: skip
     """All measures that the labels allow, as plain numbers.
 
-    points: (N, J, 3) x, y and z (about the pelvis) in pixels, z NaN where it is not known.
+    ``per_joint`` and ``per_group`` are PCK's; ``detail`` has both of the other measures.
+
+    Args:
+        points: (N, J, 3) x, y and z (about the pelvis) in pixels, z NaN where it is not known.
+        sizes: (N, 2) of the pictures; without them, the pictures are read where they matter.
     """
     score = pck(points[..., :2], samples)
     figures: dict[str, Any] = {
@@ -120,30 +164,60 @@ def measure(samples: Samples, points: np.ndarray) -> dict[str, Any]:
         "threshold": "0.2 of left shoulder to right hip",
         "per_joint": score.per_joint, "per_group": score.per_group,
     }  # fmt: skip
+    detail = figures["detail"] = {}
+    boxed = samples.head is not None and np.isfinite(samples.head).any()
     heads = [INDEX["head_top"], INDEX["neck"]]
-    if samples.known[:, heads].all(1).any():
-        head = pckh(points[..., :2], samples)
-        figures |= {"pckh": head.pck, "pckh_auc": head.auc}
+    if boxed or samples.known[:, heads].all(1).any():
+        name, by = ("pckh", pckh) if boxed else ("pck_head_neck", pck_head_neck)
+        head = by(points[..., :2], samples)
+        figures |= {name: head.pck, f"{name}_auc": head.auc}
+        detail[name] = {"per_joint": head.per_joint, "per_group": head.per_group}
     if samples.xyz is None or samples.camera is None or np.isnan(points[..., 2]).all():
         return figures
-    shown = inside(samples.joints, picture_sizes(samples)[:, None])
+    sizes = picture_sizes(samples) if sizes is None else sizes
+    shown = inside(samples.joints, sizes[:, None])
     counts = samples.known & shown & ~np.isnan(samples.xyz[..., 0])
     metres = to_metres(points, samples.camera, samples.xyz[:, INDEX["pelvis"], 2])
     ends = [INDEX[n] for n in ("head_top", "pelvis", "left_ankle", "right_ankle")]
     whole = counts[:, ends].all(1)
     for name, rows in (("3d", whole | True), ("3d_full_body", whole), ("3d_upper_body", ~whole)):
         figures[name] = asdict(score_3d(metres[rows], samples.xyz[rows], counts[rows]))
+        per_joint = figures[name].pop("per_joint")
+        if name == "3d":
+            detail |= {"pck_3d" if m == "pck" else m: {"per_joint": v, "per_group": grouped(v)}
+                       for m, v in per_joint.items()}  # fmt: skip
     return figures
 
 
+def _table(figures: dict[str, Any]) -> Iterator[str]:
+    """Lines: for each pair of joints the mean, left and right of all measures, then the others."""
+    measures = {"pck": figures, **figures["detail"]}
+    yield " " * 10 + "".join(f"{_COLUMNS[m][0]:>21}" for m in measures)
+    paired = {joint for pair in GROUPS.values() for joint in pair}
+    single = dict.fromkeys(j for m in measures.values() for j in m["per_joint"] if j not in paired)
+    for row in (*GROUPS, *single):
+        cells = []
+        for name, of in measures.items():
+            names = (row, *GROUPS.get(row, ()))
+            values = [_COLUMNS[name][1] * (of["per_group"] | of["per_joint"]).get(n, math.nan)
+                      for n in names]  # fmt: skip
+            mean, *sides = ["-" if math.isnan(v) else f"{v:.1f}" for v in values]
+            cells.append(f"{mean:>8} {'/'.join(sides):>12}")
+        yield f"{row:<10}" + "".join(cells)
+
+
 def _print(figures: dict[str, Any]) -> None:
-    for name, value in figures["per_group"].items():
-        print(f"{name:<12}{100 * value:6.1f}")
+    for line in _table(figures):
+        print(line.rstrip())
     what = f"{figures['dataset']} {figures['split']}, {figures['images']} images"
     print(f"PCK@0.2, {what}: {100 * figures['pck']:.2f} %, AUC {100 * figures['auc']:.2f} %")
     if "pckh" in figures:
         auc = 100 * figures["pckh_auc"]
         print(f"PCKh@0.5: {100 * figures['pckh']:.2f} %, AUC {auc:.2f} %")
+    if "pck_head_neck" in figures:
+        share, auc = (100 * figures[name] for name in ("pck_head_neck", "pck_head_neck_auc"))
+        print(f"PCK@0.5 of top of the head to neck (there are no head boxes: not MPII's PCKh): "
+              f"{share:.2f} %, AUC {auc:.2f} %")  # fmt: skip
     for name in ("3d", "3d_full_body", "3d_upper_body"):
         if name in figures and (f := figures[name])["joints"]:
             print(f"{name}: MPJPE {f['mpjpe']:.1f} mm, PA-MPJPE {f['pa_mpjpe']:.1f} mm, "
@@ -157,14 +231,7 @@ def _print(figures: dict[str, Any]) -> None:
 
 def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
     command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
-    for option in ("limit", "size", "peak_radius"):
-        if (value := getattr(args, option)) is not None:
-            command += f" --{option.replace('_', '-')} {value}"
-    command += (
-        " --boxed" * args.boxed
-        + " --flip" * args.flip
-        + f" --crops {args.crops}" * (args.crops > 1)
-    )
+    command += f" --size {args.size}" * bool(args.size) + " --boxed" * args.boxed
     file, key = find(args.model), f"{args.dataset}_{args.split}" + "_boxed" * args.boxed
     if args.predictions:
         peer = args.predictions.stem
@@ -186,7 +253,8 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any]) -> None:
         command += f" --precision int8 --model {file.stem}"
         update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
-    dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
+    dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold",
+               "detail")  # fmt: skip
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],
                            key: {**row, "command": f"{command} --model {file.stem}"}})  # fmt: skip

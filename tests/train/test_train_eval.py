@@ -17,6 +17,7 @@ from livepose.cv import cv2
 from livepose.data.mix import Mix, collate
 from livepose.data.readers import READERS
 from livepose.data.samples import Samples
+from livepose.evaluate import command
 from livepose.evaluate.metrics import pck
 from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
@@ -237,32 +238,33 @@ def test_pck_without_torso_does_not_count() -> None:
 
 def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
     net = MargiPose(Config(input_size=64)).eval()
-    points, confidence = predict(net, people)
+    points, confidence, sizes = predict(net, people)
+    assert sizes.tolist() == [[90, 120]] * 6
     assert points.shape == (6, J, 3)
     assert confidence.shape == (6, J)
     assert points[..., 1].min() > -0.5
     assert points[..., 1].max() < 119.5
-    one, _ = predict(net, people.take(np.array([4])), batch=1)
+    one = predict(net, people.take(np.array([4])), batch=1).points
     assert np.allclose(points[4], one[0], atol=1e-2)
 
 
 def test_test_time_options(people: Samples) -> None:
     torch.manual_seed(0)
     net = MargiPose(Config(input_size=64)).eval()
-    plain, _ = predict(net, people)
-    both, sure = predict(net, people, flip=True)
+    plain = predict(net, people).points
+    both, sure, _ = predict(net, people, flip=True)
     assert not np.allclose(plain, both)
     assert ((sure > 0) & (sure < 1)).all()
     # A mirror image of the picture has the mirror image of the mean.
     for path in people.images:
         cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
-    mirrored, _ = predict(net, people, flip=True)
+    mirrored = predict(net, people, flip=True).points
     back = mirrored[:, list(skeleton.FLIP)]
     back[..., 0] = 89 - back[..., 0]
     assert np.allclose(back, both, atol=0.05)
-    boxed, _ = predict(net, people, boxed=True)
+    boxed = predict(net, people, boxed=True).points
     assert np.abs(boxed - mirrored).max() > 0.1
-    crops, _ = predict(net, people, crops=3)
+    crops = predict(net, people, crops=3).points
     assert np.abs(crops - mirrored).max() > 0.1
     with pytest.raises(ValueError, match="1 to 5"):
         predict(net, people, crops=6)
@@ -281,7 +283,7 @@ def test_eval_command(shared: Path, tmp_path: Path) -> None:
     figures = json.loads(out.read_text())
     assert 0 <= figures["pck"] < 0.2  # an untrained network
     assert len(figures["per_joint"]) == 12
-    assert figures["images"] == 100
+    assert figures["images"] == 99
     assert figures["peak_radius"] == 5
     whole = ["--peak-radius", "0", "--size", "96", "--time", "--json", str(out)]
     assert cli.main(["eval", *data, *model, *whole]) == 0
@@ -291,12 +293,47 @@ def test_eval_command(shared: Path, tmp_path: Path) -> None:
     assert again["per_joint"] != figures["per_joint"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [["--limit", "5"], ["--flip"], ["--crops", "2"], ["--peak-radius", "0"],
+     ["--precision", "bfloat16"], ["--precision", "auto"]],
+)  # fmt: skip
+def test_cards_take_the_headline_protocol_only(
+    people: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, options: list[str]  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    monkeypatch.setattr(command, "read", lambda *_: people)
+    tiny = tmp_path / "tiny.safetensors"
+    save_model(tiny, MargiPose(Config("small", 64)), {}, {})
+    arguments = ["eval", "--dataset", "lsp", "--root", ".", "--model", str(tiny), "--card"]
+    before = tiny.with_suffix(".json").read_text()
+    assert cli.main([*arguments, *options]) == 2
+    assert f"not with {options[0]}" in capsys.readouterr().err
+    assert tiny.with_suffix(".json").read_text() == before
+    assert cli.main(arguments) == 0
+    assert "lsp_test" in json.loads(tiny.with_suffix(".json").read_text())["measured"]
+
+
+def test_what_was_not_measured_is_null_in_json(
+    people: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.known[:, skeleton.INDEX["left_knee"]] = False
+    monkeypatch.setattr(command, "read", lambda *_: people)
+    tiny, out = tmp_path / "tiny.safetensors", tmp_path / "f.json"
+    save_model(tiny, MargiPose(Config("small", 64)), {}, {})
+    arguments = ["--dataset", "lsp", "--root", ".", "--model", str(tiny), "--json", str(out)]
+    assert cli.main(["eval", *arguments, "--card"]) == 0
+    card = json.loads(tiny.with_suffix(".json").read_text())["measured"]["lsp_test"]
+    for figures in (json.loads(out.read_text(), parse_constant=pytest.fail), card):
+        assert figures["per_joint"]["left_knee"] is None
+        assert figures["per_joint"]["right_knee"] is not None
+
+
 def test_eval_of_another_programs_labels(shared: Path, tmp_path: Path) -> None:
     from livepose.data.readers import read
 
     root = shared / "data/lsp_dataset"
     s = read("lsp", root, "val")
-    keypoints = np.zeros((100, 17, 4), "f4")
+    keypoints = np.zeros((len(s), 17, 4), "f4")
     keypoints[..., :2] = s.joints[:, :17]
     names = np.array([p.name for p in s.images])
     np.savez(tmp_path / "peer.npz", image=names[1:], keypoints=keypoints[1:])
@@ -304,7 +341,7 @@ def test_eval_of_another_programs_labels(shared: Path, tmp_path: Path) -> None:
     data = ["--dataset", "lsp", "--root", str(root), "--split", "val"]
     assert cli.main(["eval", *data, "--predictions", str(tmp_path / "peer.npz"), *files]) == 0
     figures = json.loads((tmp_path / "p.json").read_text())
-    assert figures["pck"] == pytest.approx(0.99)  # the missing one counts as wrong
+    assert figures["pck"] == pytest.approx(98 / 99)  # the missing one counts as wrong
     assert "im0901.jpg" in (tmp_path / "p.html").read_text()
     tiny = tmp_path / "tiny.safetensors"
     save_model(tiny, MargiPose(Config("small", 64)), {}, {"peers": {"lsp_test": {"x": {}}}})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.augment import move, random_patch, random_square, recolour
-from livepose.skeleton import INDEX, J
+from livepose.skeleton import INDEX, J, indices
 
 
 @pytest.mark.parametrize(("w", "h"), [(640, 480), (641, 479), (1, 1), (50, 333)])
@@ -95,10 +97,158 @@ def test_any_share_of_people_is_turned_any_way_up() -> None:
         assert (far == 0) if turned == 0 else (0.4 < far < 0.6)
 
 
-def test_recolour_keeps_shape_and_is_reproducible() -> None:
-    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    for seed in range(40):
-        a = recolour(np.random.default_rng(seed), image)
-        assert a.shape == image.shape
-        assert a.dtype == np.uint8
-        assert np.array_equal(a, recolour(np.random.default_rng(seed), image))
+# --- one effect at a time
+
+
+class Forced:
+    """A generator with a neutral normal distribution, and some draws of the others decided.
+
+    effects: of `recolour`, by number. coins: single draws of 0..1, in order; then heads (0.99).
+    framing: of `random_square`.
+    """
+
+    def __init__(
+        self, seed: int = 0, effects: tuple[int, ...] = (), coins: tuple[float, ...] = (),
+        framing: int = 0,
+    ) -> None:  # fmt: skip
+        self.rng = np.random.default_rng(seed)
+        self.effects, self.coins, self.framing = effects, list(coins), framing
+
+    def normal(self, mean: float, _: float, size: int | None = None) -> np.ndarray | float:
+        return mean if size is None else np.full(size, mean)
+
+    def random(self, size: int | None = None) -> np.ndarray | float:
+        if size is None:
+            return self.coins.pop(0) if self.coins else 0.99
+        return np.where(np.isin(np.arange(size), self.effects), 0.0, 1.0)
+
+    def choice(self, of: Any, p: Any = None) -> int:
+        return self.framing if p is not None else of[0]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rng, name)
+
+
+GREY, MOTION, COARSE, NOISE, JPEG, OCCLUDER, DARK = range(7)
+CLUTTER = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
+FLAT = np.full((96, 96, 3), 160, np.uint8)
+
+
+def done(effect: int, image: np.ndarray, seed: int = 0, *coins: float) -> np.ndarray:
+    return recolour(Forced(seed, (effect,), coins), image).astype(float)  # type: ignore[arg-type]
+
+
+def test_without_effects_a_picture_stays_as_it_is() -> None:
+    out = recolour(Forced(), CLUTTER)  # type: ignore[arg-type]
+    assert np.abs(out.astype(float) - CLUTTER).max() <= 1  # rounding
+
+
+def test_colours_vary_and_are_reproducible() -> None:
+    for seed in range(20):
+        a = recolour(np.random.default_rng(seed), CLUTTER)
+        assert (a.shape, a.dtype) == (CLUTTER.shape, np.uint8)
+        assert np.array_equal(a, recolour(np.random.default_rng(seed), CLUTTER))
+
+    class Tinted(Forced):
+        def normal(self, mean: float, spread: float, size: int | None = None) -> Any:
+            return self.rng.normal(mean, spread, size)
+
+    means = np.array([recolour(Tinted(k), FLAT).mean((0, 1)) for k in range(40)])  # type: ignore[arg-type]
+    assert means.std(0).min() > 8  # brightness
+    assert (means - means.mean(1, keepdims=True)).std(0).min() > 2  # tint
+
+
+def test_grey_has_no_colour() -> None:
+    out = done(GREY, CLUTTER)
+    assert np.ptp(out, axis=-1).max() == 0
+    assert out.std() > 20
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_motion_blur_smears_a_dot_along_a_line(seed: int) -> None:
+    image = np.zeros((240, 240, 3), np.uint8)
+    image[120, 120] = 240
+    y, x = np.nonzero(done(MOTION, image, seed)[..., 0])
+    assert len(x) >= 3
+    assert max(np.ptp(x), np.ptp(y)) <= 240 / 30
+    assert (x.mean(), y.mean()) == (120, 120)
+    across = np.linalg.svd(np.column_stack([x - 120, y - 120]))[1][-1] / np.sqrt(len(x))
+    assert across < 0.5  # thin
+
+
+def test_coarse_pictures_lose_their_detail() -> None:
+    checks = np.uint8(np.indices((96, 96)).sum(0) % 2 * 255)[..., None].repeat(3, -1)
+    assert done(COARSE, checks).std() < checks.std() / 2
+    assert np.abs(done(COARSE, FLAT) - FLAT).max() <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_about_the_picture(seed: int) -> None:
+    error = done(NOISE, FLAT, seed) - FLAT
+    assert 2 < error.std() < 21
+    assert abs(error.mean()) < 1.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_jpeg_drops_fine_detail(seed: int) -> None:
+    def finest(image: np.ndarray) -> float:
+        blocks = image[..., 1].reshape(12, 8, 12, 8).swapaxes(1, 2).reshape(-1, 8, 8)
+        return float(np.mean([cv2.dct(b.astype("f4"))[6:, 6:] ** 2 for b in blocks]))
+
+    soft = cv2.GaussianBlur(CLUTTER, (0, 0), 0.7)
+    out = done(JPEG, soft, seed)
+    assert finest(out) < 0.5 * finest(soft)
+    assert np.abs(out - soft).mean() < 40
+
+
+@pytest.mark.parametrize("coin", [0.0, 0.99])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_occluder_covers_one_rectangle(coin: float, seed: int) -> None:
+    changed = (np.abs(done(OCCLUDER, CLUTTER, seed, coin) - CLUTTER) > 1).any(-1)
+    y, x = np.nonzero(changed)
+    sides = np.array([np.ptp(x), np.ptp(y)]) + 1
+    assert ((sides >= 0.1 * 96 - 1) & (sides <= 0.35 * 96)).all()
+    assert changed.sum() > 0.95 * sides.prod()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_dark_room_is_dark_and_grainy(seed: int) -> None:
+    out = done(DARK, FLAT, seed)
+    assert out.mean() < 0.9 * FLAT.mean()
+    assert out.std() > 1
+
+
+# --- truncation
+
+
+def standing() -> tuple[np.ndarray, np.ndarray]:
+    """Joints from the top of the head at y = 0 to the ankles at 240, wrists to the sides."""
+    joints = np.tile(np.array([[150.0, 110.0]]), (J, 1))
+    rows = {"head_top": 0, "nose": 15, "neck": 40, "left_shoulder": 45, "right_shoulder": 45,
+            "left_hip": 120, "right_hip": 120, "left_ankle": 240, "right_ankle": 240}  # fmt: skip
+    for name, y in rows.items():
+        joints[INDEX[name], 1] = y
+    joints[INDEX["left_wrist"], 0], joints[INDEX["right_wrist"], 0] = 230, 70
+    return joints, np.ones(J, bool)
+
+
+@pytest.mark.parametrize("framing", range(3))
+@pytest.mark.parametrize("seed", range(5))
+def test_framings_by_force(framing: int, seed: int) -> None:
+    joints, known = standing()
+    square = random_square(Forced(seed, framing=framing), joints, known)  # type: ignore[arg-type]
+    inside = move(joints, known, np.ones(J), np.zeros(J), square)[1]
+    ankles = indices(["left_ankle", "right_ankle"])
+    assert inside[ankles].all() == (framing == 0)  # whole, waist up, head and shoulders
+    assert inside[INDEX["neck"]]
+    if framing == 2:
+        assert not inside[indices(["left_hip", "right_hip"])].any()
+
+
+def test_a_hand_is_cut_off_by_force() -> None:
+    joints, known = standing()
+    square = random_square(Forced(coins=(0.0,)), joints, known)  # type: ignore[arg-type]
+    inside = move(joints, known, np.ones(J), np.zeros(J), square)[1]
+    wrists = indices(["left_wrist", "right_wrist"])
+    assert inside[wrists].sum() == 1
+    assert inside.sum() == J - 1

@@ -367,7 +367,7 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
+def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     config = tmp_path / "tiny.toml"
     config.write_text(
         "steps = 2\nbatch = 2\nvalidate_every = 2\nworkers = 0\n"
@@ -377,6 +377,8 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
     )
     run, out = tmp_path / "run", tmp_path / "w/tiny.safetensors"
     assert cli.main(["train", str(config), "--data", str(shared), "--out", str(run)]) == 0
+    said = "lsp: 892 pictures, share 1.0; left out: 8 near-duplicates of test pictures"
+    assert said in capsys.readouterr().out
     assert cli.main(["pack", str(run), "--out", str(out), "--command", "livepose train tiny"]) == 0
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["training"]["steps"] == 2

@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synth": ("render labelled people for training", "livepose.synth.command"),
     "data": ("look at a data set, prepare it", "livepose.data.command"),
     "label": ("label pictures with a teacher network", "livepose.data.label"),
-    "study": ("compare DSNT with heatmap matching and a full connection", "livepose.train.study"),
+    "study": ("compare output strategies, or tasks, trained alike", "livepose.train.study"),
     "units": ("what makes the units of a layer answer most", "livepose.evaluate.units"),
     "calibrate": ("make a model's confidence a probability", "livepose.evaluate.calibration"),
     "quantise": ("prepare a model for int8", "livepose.evaluate.quantise"),
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"livepose {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    if arguments[0] in ("run", "soak"):  # training has the machine to itself
+    if arguments[0] in ("run", "soak", "compare"):  # training has the machine to itself
         spin_less()
     for name, (text, module) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)

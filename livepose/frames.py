@@ -7,6 +7,7 @@ Images are BGR bytes as OpenCV delivers them, never written to once a `Frame` ho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -83,16 +84,42 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """Maps that a network has on its way, shapes as in `Heatmaps`; None for those that it has not
+    got there, or that are not given.
+
+    presence: xy says for each cell by itself, 0..1, whether the joint is in the window about it.
+    """
+
+    name: str
+    xy: np.ndarray | None = None
+    zy: np.ndarray | None = None
+    xz: np.ndarray | None = None
+    presence: bool = field(default=False, kw_only=True)
+
+    def of(self, k: int) -> Stage:
+        """Of one of several people, if the arrays begin with an axis for them."""
+        xy, zy, xz = (None if m is None else m[k] for m in (self.xy, self.zy, self.xz))
+        return Stage(self.name, xy, zy, xz, presence=self.presence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Heatmaps:
     """Probability maps of one person: xy (J, H, W), zy (J, H, D), xz (J, D, W), float32.
 
     Rows of xz are depth (near first). The maps cover `region` of the frame.
+    xyz: (J, 3) what the network made of them, -1..1 across the region, before any smoothing.
+    drawn: names of the maps that the network has not got: Gaussians about numbers it regresses.
+    stages: maps before these, in the network's order.
     """
 
     xy: np.ndarray
     zy: np.ndarray
     xz: np.ndarray
     region: Region
+    xyz: np.ndarray
+    drawn: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,8 +150,8 @@ class Viewpoint:
 class Result:
     """A frame with the poses found in it; `frame.timeline` tells when each stage was done.
 
-    other: the same frame as another network sees it, where two are compared. activation: of a
-    unit, where one is looked at.
+    way: what ran and how, MODEL@SIZE/BACKEND/PRECISION. other: the same frame as another network
+    sees it, where two are compared. activation: of a unit, where one is looked at.
     """
 
     frame: Frame
@@ -135,6 +162,12 @@ class Result:
     viewpoint: Viewpoint | None = None
     other: Result | None = None
     activation: Activation | None = None
+    way: str = ""
+
+    @property
+    def title(self) -> str:
+        """`way` for people: without the folders of a model that is a file."""
+        return Path(self.model).stem + self.way.removeprefix(self.model)
 
 
 @dataclass(frozen=True, slots=True)

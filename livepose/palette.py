@@ -43,6 +43,7 @@ STAGES: dict[str, RGB] = {
     "download": (196, 104, 208),
     "track": (226, 116, 168),
     "compare": (150, 160, 90),
+    "probe": (190, 180, 110),
     "handover": (240, 170, 76),
     "paint": (236, 112, 99),
 }

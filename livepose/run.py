@@ -47,17 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the network")
     engine.add_argument("--threads", type=int, help="CPU threads for the network")
 
-    people = parser.add_argument_group("people")
-    people.add_argument("--people", type=int, default=DEFAULTS.people,
-                        help="follow so many at the same time, 1 to 10")  # fmt: skip
-    people.add_argument("--fov", type=float, default=DEFAULTS.view.fov, metavar="DEGREES",
-                        help="field of view of the camera across the longer side")  # fmt: skip
-    people.add_argument("--height", type=float, default=DEFAULTS.view.height, metavar="METRES",
-                        help="of a standing person, for distances")  # fmt: skip
-    people.add_argument("--smooth", action=argparse.BooleanOptionalAction, default=True,
-                        help="steady joints, bones that keep their lengths")  # fmt: skip
-    people.add_argument("--predict", action="store_true",
-                        help="show joints as they will be when they are seen")  # fmt: skip
+    add_people(parser)
 
     report = parser.add_argument_group("headless")
     report.add_argument("--headless", action="store_true", help="no window, also with a display")
@@ -75,6 +65,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_people(parser: argparse.ArgumentParser) -> None:
+    """Arguments for `settings_of`."""
+    people = parser.add_argument_group("people")
+    people.add_argument("--people", type=int, default=DEFAULTS.people,
+                        help="follow so many at the same time, 1 to 10")  # fmt: skip
+    people.add_argument("--fov", type=float, default=DEFAULTS.view.fov, metavar="DEGREES",
+                        help="field of view of the camera across the longer side")  # fmt: skip
+    people.add_argument("--height", type=float, default=DEFAULTS.view.height, metavar="METRES",
+                        help="of a standing person, for distances")  # fmt: skip
+    people.add_argument("--smooth", action=argparse.BooleanOptionalAction, default=True,
+                        help="steady joints, bones that keep their lengths")  # fmt: skip
+    people.add_argument("--predict", action="store_true",
+                        help="show joints as they will be when they are seen")  # fmt: skip
+
+
+def settings_of(args: argparse.Namespace) -> EngineSettings:
+    """Raises ValueError where they mean nothing."""
+    return EngineSettings(
+        people=args.people, view=View(args.fov, args.height),
+        smoothing=Smoothing(on=args.smooth, predict=args.predict),
+    )  # fmt: skip
+
+
 def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
@@ -87,10 +100,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         read_card(find(args.model))  # before any window opens
         options = _capture_options(args)
-        args.settings = EngineSettings(
-            people=args.people, view=View(args.fov, args.height),
-            smoothing=Smoothing(on=args.smooth, predict=args.predict),
-        )  # fmt: skip
+        args.settings = settings_of(args)
     except (WeightsError, ValueError) as error:
         print(f"livepose: {error}", file=sys.stderr)
         return 2

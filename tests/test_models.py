@@ -13,7 +13,7 @@ from livepose import dsnt, resources, skeleton
 from livepose.crop import cut, to_input, whole
 from livepose.cv import cv2
 from livepose.models import store
-from livepose.models.margipose import Config, MargiPose
+from livepose.models.margipose import Config, MargiPose, Output
 from livepose.models.movenet import Conv, MoveNet
 from livepose.models.outputs import OUTPUTS, matching_losses
 from livepose.models.store import WeightsError, load_model, save_model
@@ -63,6 +63,39 @@ def test_coordinates_come_from_the_marginal_maps(net: MargiPose) -> None:
     for out in trained, evaluated:
         z = (dsnt.dsnt(out.zy)[..., 0] + dsnt.dsnt(out.xz)[..., 1]) / 2
         assert torch.allclose(out.xyz[..., 2], z)
+
+
+def test_stages_are_the_maps_before_the_attention_and_the_lifting() -> None:
+    config = Config("small", 64, heatmap_stride=8, context_layers=1, context_width=16,
+                    lift_layers=1, lift_width=16)  # fmt: skip
+    net, x = MargiPose(config).eval(), torch.randn(2, 3, 64, 64)
+    assert net.context is not None
+    assert net.lifting is not None
+
+    def seen() -> tuple[Output, list[list[torch.Tensor | None]]]:
+        with torch.no_grad():
+            logits = net.logits(x)
+            out = net.decode(logits)
+            return out, [list(maps) for maps in net.stages(logits, out)]
+
+    out, ((xy, *none), (same, zy, xz)) = seen()
+    assert none == [None, None]
+    assert torch.equal(xy, out.xy)  # the attention says nothing yet
+    assert torch.equal(same, out.xy)
+    for maps in (zy, xz):
+        assert torch.allclose(maps.sum((-1, -2)), torch.ones(2, J), atol=1e-5)
+    # What a later part adds is in the maps after it only.
+    with torch.no_grad():
+        net.lifting.depth.bias.fill_(0.7)
+    lifted, (_, (_, zy_2, xz_2)) = seen()
+    assert torch.equal(zy_2, zy)
+    assert torch.equal(xz_2, xz)
+    assert not torch.allclose(lifted.zy, out.zy)
+    with torch.no_grad():
+        net.context.coarse.weight.normal_()
+    moved, ((xy_3, *_), _) = seen()
+    assert torch.equal(xy_3, xy)
+    assert not torch.allclose(moved.xy, out.xy)
 
 
 def test_zy_and_xz_see_the_y_and_x_of_xy(net: MargiPose) -> None:

@@ -42,6 +42,15 @@ def test_shapes_and_ranges(net: MultiTask) -> None:
         net(torch.zeros(1, 3, 96, 96))
 
 
+def test_its_only_stage_is_what_its_detectors_say_of_joints(net: MultiTask) -> None:
+    with torch.no_grad():
+        logits = net.logits(torch.randn(2, 3, 64, 64))
+        ((presence, *none),) = net.stages(logits, net.decode(logits))
+    assert torch.equal(presence, logits.xy[:, :J].sigmoid())
+    assert none == [None, None]
+    assert [stage.presence for stage in SMALL.stages] == [True]
+
+
 def test_joints_are_in_the_windows_around_them() -> None:
     # Four cells with centres at -0.75, -0.25, 0.25, 0.75; a window of 3 reaches 0.75 each way.
     at = torch.tensor([[-0.75, 0.2], [0.9, 0.9], [5.0, 0.0]])

@@ -1,4 +1,7 @@
-"""``livepose compare A B``: two configurations on the same frames, as a table and a video."""
+"""``livepose compare A B``: two configurations on the same frames, as a table and a video.
+
+Both follow people as `livepose run` does, with one detector and one set of settings.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,17 @@ import numpy as np
 
 from livepose import resources
 from livepose.cv import cv2
-from livepose.engine import device
+from livepose.engine import crowd, detector, device
 from livepose.engine.backends import BACKENDS
 from livepose.engine.comparison import Difference, difference
 from livepose.engine.draw import annotated
 from livepose.engine.loading import Choice, Loader
 from livepose.engine.predictor import Predictor
+from livepose.engine.settings import EngineSettings
+from livepose.engine.worker import set_cpu_threads
 from livepose.frames import Frame, Result
-from livepose.models.store import WeightsError, load_model
+from livepose.models.store import WeightsError, load_detector, load_model
+from livepose.run import add_people, settings_of
 from livepose.skeleton import JOINTS
 from livepose.timing.timeline import Timeline, now_ns
 
@@ -35,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default=str(resources.CLIP), help="video (default: bundled)")
     parser.add_argument("--frames", type=int, help="stop after so many")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="CPU threads for both networks")
     parser.add_argument("--video", type=Path, help="side-by-side video to write (.mp4)")
     parser.add_argument("--json", type=Path, help="file for the figures")
+    add_people(parser)
 
 
 def parse(text: str) -> Choice:
@@ -62,15 +70,10 @@ def parse(text: str) -> Choice:
 
 def main(args: argparse.Namespace) -> int:
     try:
+        settings = settings_of(args)
+        set_cpu_threads(args.threads)
         placement = device.choose(args.device)
-        loader = Loader(lambda name: load_model(name)[0])
-        both = []
-        for text in (args.a, args.b):
-            ready = loader(parse(text), placement)
-            if ready.note:
-                print(ready.note, file=sys.stderr)
-            both.append(Predictor(ready.backend, text, ready.device_name))
-        figures = _run(both[0], both[1], args)
+        figures = _run(*_both(args, placement, settings), args)
     except (OSError, ValueError, WeightsError, device.DeviceError) as error:
         print(f"livepose compare: {error}", file=sys.stderr)
         return 2
@@ -81,20 +84,46 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _both(
+    args: argparse.Namespace, placement: device.Placement, settings: EngineSettings
+) -> tuple[Predictor, Predictor]:  # fmt: skip
+    """A and B, warm, with a detector in common."""
+    find: detector.PersonDetector | None = None
+    try:
+        find = detector.load(load_detector, placement)
+    except WeightsError as error:
+        if settings.people > 1:
+            print(f"only one person can be followed: {error}", file=sys.stderr)
+    loader = Loader(lambda name: load_model(name)[0])
+    both = []
+    for text in (args.a, args.b):
+        ready = loader(parse(text), placement)
+        if ready.note:
+            print(ready.note, file=sys.stderr)
+        predict = Predictor(ready.backend, ready.choice.model, ready.device_name, find, settings)
+        if find is not None and placement.device.type == "cpu":
+            for least, choice in crowd.choices(ready, settings.people).items():
+                predict.smaller[least] = loader(choice, placement).backend
+        both.append(predict)
+    return both[0], both[1]
+
+
 def _run(a: Predictor, b: Predictor, args: argparse.Namespace) -> dict[str, Any]:
-    times: tuple[list[float], list[float]] = ([], [])
+    predictors = {"a": a, "b": b}
+    times: dict[str, list[float]] = {"a": [], "b": []}
+    results: dict[str, Result] = {}
     found: list[Difference] = []
     writer: Any = None
     for frame, fps in frames(args.source, args.frames):
-        results = []
-        for predict, own in zip((a, b), times, strict=True):
+        # In turns: the second one finds the picture in the processor's caches.
+        for side in ("ab", "ba")[len(found) % 2]:
             # Its own clock; the same picture, id and all.
-            result = predict(replace(frame, timeline=Timeline(now_ns())))
-            own.append(result.frame.timeline.total_ms)
-            results.append(result)
-        found.append(difference(results[0], results[1]))
+            result = predictors[side](replace(frame, timeline=Timeline(now_ns())))
+            times[side].append(result.frame.timeline.total_ms)
+            results[side] = result
+        found.append(difference(results["a"], results["b"]))
         if args.video:
-            picture = side_by_side(results[0], results[1])
+            picture = side_by_side(results["a"], results["b"])
             if writer is None:
                 args.video.parent.mkdir(parents=True, exist_ok=True)
                 size = (picture.shape[1], picture.shape[0])
@@ -113,16 +142,17 @@ def _run(a: Predictor, b: Predictor, args: argparse.Namespace) -> dict[str, Any]
                                 else np.nan) for j, name in enumerate(JOINTS)}  # fmt: skip
     means = [d.mean for d in found if not np.isnan(d.mean)]
     return {
-        "frames": len(found), "a": _side(a, times[0]), "b": _side(b, times[1]),
+        "frames": len(found), "a": _side(results["a"], times["a"]),
+        "b": _side(results["b"], times["b"]),
         "both_found": float(np.mean([d.people[2] for d in found])),
         "difference_torsos": float(np.mean(means)) if means else None, "joints": joints,
     }  # fmt: skip
 
 
-def _side(predict: Predictor, times: list[float]) -> dict[str, Any]:
+def _side(result: Result, times: list[float]) -> dict[str, Any]:
     kept = times[_WARM:] or times
     return {
-        "name": predict.model, "device": predict.device_name,
+        "name": result.title, "device": result.device,
         "median_ms": float(np.median(kept)), "p95_ms": float(np.percentile(kept, 95)),
     }  # fmt: skip
 

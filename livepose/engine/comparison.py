@@ -52,12 +52,20 @@ class Running:
     """How far apart two networks have been lately, joint by joint.
 
     torsos: (J,) running means in torsos, NaN where they have not both been sure of a joint yet.
+    last: at the last frame.
     """
 
     def __init__(self) -> None:
         self.torsos = np.full(J, np.nan)
+        self.last: Difference | None = None
+        self._ways: tuple[str, ...] = ()
 
-    def add(self, of: Difference) -> None:
+    def add(self, a: Result, b: Result) -> None:
+        """Two results of one frame; after a change of A or B it begins anew."""
+        ways = (a.model, a.way, b.model, b.way)
+        if ways != self._ways:
+            self._ways, self.torsos = ways, np.full(J, np.nan)
+        self.last = of = difference(a, b)
         moved = _MEMORY * self.torsos + (1 - _MEMORY) * of.torsos
         fresh = np.where(np.isnan(self.torsos), of.torsos, moved)
         self.torsos = np.where(np.isnan(of.torsos), self.torsos, fresh)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -34,6 +36,13 @@ class PersonDetector:
         middles, sides_ = (sure[:, :2] + sure[:, 2:]) / 2, (sure[:, 2:] - sure[:, :2]).max(1)
         return [Region(float(x), float(y), float(side) * MARGIN)
                 for (x, y), side in zip(middles, sides_, strict=True)]  # fmt: skip
+
+
+def load(make: Callable[[], PersonNet], placement: Placement) -> PersonDetector:
+    """A detector that is warm. Raises `WeightsError` where there is none."""
+    detector = PersonDetector(make(), placement)
+    detector(np.zeros((720, 1280, 3), np.uint8))
+    return detector
 
 
 def fitted(image: np.ndarray) -> tuple[np.ndarray, float]:

@@ -24,7 +24,7 @@ def annotated(result: Result, mirror: bool = False) -> np.ndarray:
     for pose in result.poses:
         if pose.id:
             _number(image, pose, mirror, size)
-    text = f"{result.model} on {result.device}   {result.frame.timeline.total_ms:.0f} ms"
+    text = f"{result.title} on {result.device}   {result.frame.timeline.total_ms:.0f} ms"
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
     cv2.rectangle(image, (0, 0), (width + 20, height + base + 14), (32, 28, 24), -1)
     cv2.putText(image, text, (10, height + 8), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1,

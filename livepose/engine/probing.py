@@ -13,7 +13,7 @@ from livepose.models.units import activations, layers
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """layer: ``"middle"``, ``"high"`` or the name of a module. unit: from 0 on."""
+    """layer: one of `livepose.models.units.layers` or the name of a module. unit: from 0 on."""
 
     layer: str
     unit: int

@@ -14,7 +14,8 @@ from livepose.engine import device as devices
 from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.probing import Probe
 from livepose.engine.settings import EngineSettings
-from livepose.engine.worker import InferenceThread, LoadDetector, _load
+from livepose.engine.switching import LoadDetector
+from livepose.engine.worker import InferenceThread, _load
 from livepose.frames import Event, Result
 from livepose.models import store
 from livepose.models.networks import PoseNetwork
@@ -72,6 +73,7 @@ class Session:
             self._capture.slot, model, placement, on_result, on_event, load, backend,
             load_detector,
         )  # fmt: skip
+        self._networks = self._engine.networks
         self._engine.settings = settings
         self.latency = Latency(window)
         self._paints = Rate()
@@ -101,22 +103,35 @@ class Session:
         The old one works until the new one is ready. A name alone keeps the backend.
         """
         if isinstance(choice, str):
-            choice = Choice(choice, self._engine.wished.backend)
-        self._engine.use(choice)
+            choice = Choice(choice, self._networks.wished.backend)
+        self._networks.use(choice)
 
     def compare(self, choice: Choice | None) -> None:
         """Looks at every picture with another network, too; None: no more."""
-        self._engine.compare(choice)
+        self._networks.compare(choice)
+
+    def redo(self) -> None:
+        """Puts the last picture through again if no other comes: paused, ended, stalled.
+
+        All that changes what is wanted of a picture does so by itself. The result has the age that
+        the picture has by then, and does not count for `stats`.
+        """
+        self._engine.redo()
 
     @property
     def choice(self) -> Choice:
         """What runs now, with the names of what "auto" has led to."""
-        return self._engine.running
+        return self._networks.running
+
+    @property
+    def loading(self) -> bool:
+        """Whether a network was asked for that does not run yet, and perhaps never will."""
+        return self._networks.loading
 
     @property
     def size(self) -> int | None:
         """Pixels of the squares that the network looks at, None before there is one."""
-        return self._engine.size
+        return self._networks.size
 
     def pause(self) -> None:
         self._capture.pause()
@@ -138,11 +153,12 @@ class Session:
     @want_heatmaps.setter
     def want_heatmaps(self, want: bool) -> None:
         self._engine.want_heatmaps = want
+        self.redo()
 
     @property
     def network(self) -> PoseNetwork | None:
         """The network that runs now, in torch, to look into; None before there is one."""
-        return self._engine.network
+        return self._networks.network
 
     @property
     def probe(self) -> Probe | None:
@@ -152,6 +168,7 @@ class Session:
     @probe.setter
     def probe(self, probe: Probe | None) -> None:
         self._engine.probe = probe
+        self.redo()
 
     @property
     def settings(self) -> EngineSettings:
@@ -161,9 +178,12 @@ class Session:
     @settings.setter
     def settings(self, settings: EngineSettings) -> None:
         self._engine.settings = settings
+        self.redo()
 
     def painted(self, result: Result) -> None:
         """The result has been painted (or, headless, used): its times count from here on."""
+        if result.frame.timeline.held:
+            return
         total = result.frame.timeline.total_ms / 1e3
         self._engine.ahead_s += 0.1 * (total - self._engine.ahead_s)
         self._paints.tick()
@@ -179,7 +199,7 @@ class Session:
 
     @property
     def model(self) -> str:
-        return self._engine.model
+        return self._networks.choice.model
 
     @property
     def models(self) -> list[str]:
@@ -207,9 +227,9 @@ class Session:
         return [*found, (str(resources.CLIP), "Bundled clip"), ("synthetic", "Synthetic figure")]
 
     def stats(self) -> Stats:
-        capture, engine = self._capture, self._engine
+        capture, networks = self._capture, self._networks
         stages, end_to_end = self.latency.summary()
-        notes = [engine.placement.note, engine.backend_note]
+        notes = [networks.placement.note, networks.note]
         source = capture.source_name
         if capture.applied:
             source = f"{source} · {capture.applied}"
@@ -218,16 +238,16 @@ class Session:
             stages=stages,
             end_to_end=end_to_end,
             capture_fps=capture.fps,
-            inference_fps=engine.rate.per_second(),
+            inference_fps=self._engine.rate.per_second(),
             paint_fps=self._paints.per_second(),
             captured=capture.captured,
             dropped=capture.dropped,
             painted=self._painted,
-            device=engine.device_name,
-            precision=engine.precision,
+            device=networks.device_name,
+            precision=networks.precision,
             note="; ".join(n for n in notes if n),
             source=source,
-            threads=engine.threads,
+            threads=networks.threads,
             camera_fps=capture.applied.fps if capture.applied else 0.0,
             fourcc=capture.applied.fourcc if capture.applied else "",
         )

@@ -22,10 +22,15 @@ from livepose.drawing import sheet
 from livepose.evaluate.protocol import picture
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, load_model
-from livepose.models.units import activations, layers
-
-TILE = 48  # pixels of a patch in the sheet
-_COLUMNS = 16
+from livepose.models.units import (
+    COLUMNS,
+    TILE,
+    activations,
+    layers,
+    receptive_field,
+    save_tops,
+    sheet_file,
+)
 
 
 def strongest(
@@ -59,16 +64,17 @@ def strongest(
     return values, places
 
 
-def mean_patches(
-    samples: Samples, places: np.ndarray, size: int, side: float = 0.5
-) -> list[np.ndarray]:
-    """The mean (TILE, TILE, 3) picture of each unit's patches; side: of a patch, of the square."""
+def mean_patches(samples: Samples, places: np.ndarray, size: int, field: int) -> list[np.ndarray]:
+    """The mean (TILE, TILE, 3) picture of each unit's patches.
+
+    field: pixels along the side of a patch in squares of `size`: what the units see.
+    """
     sums = np.zeros((len(places), TILE, TILE, 3))
     wanted: dict[int, list[tuple[int, float, float]]] = {}
     for unit, own in enumerate(places):
         for number, x, y in own:
             wanted.setdefault(int(number), []).append((unit, x, y))
-    reach = round(side * size / 2)
+    reach = max(1, round(field / 2))
     for number, patches in wanted.items():
         square = _square(samples.images[number], size)
         padded = cv2.copyMakeBorder(square, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
@@ -95,10 +101,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=sorted(READERS), required=True)
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--split", default="train")
-    parser.add_argument("--layer", default="high", help="middle, high, or a name of a module")
+    what = "middle, high, regressor (of a multi-task network), or a name of a module"
+    parser.add_argument("--layer", default="high", help=what)
     parser.add_argument("--top", type=int, default=25, help="patches that are averaged")
     parser.add_argument("--limit", type=int, default=1000, help="of so many pictures")
-    parser.add_argument("--out", type=Path, required=True, help="sheet to write (.png)")
+    where = "sheet to write (.png; default: where the window looks for it)"
+    parser.add_argument("--out", type=Path, help=where)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -110,14 +118,20 @@ def main(args: argparse.Namespace) -> int:
             samples = samples.take(spread)
         layer = layers(net).get(args.layer, args.layer)
         torch.set_flush_denormal(True)
-        _, places = strongest(net, samples, layer, args.top)
-        patches = mean_patches(samples, places, net.config.input_size)
+        field = receptive_field(net, layer)
+        values, places = strongest(net, samples, layer, args.top)
+        patches = mean_patches(samples, places, net.config.input_size, field)
     except (DataError, OSError, ValueError, WeightsError) as error:
         print(f"livepose units: {error}", file=sys.stderr)
         return 2
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(args.out), sheet([contrast(p) for p in patches], _COLUMNS)):
-        print(f"livepose units: {args.out} cannot be written", file=sys.stderr)
+    out = args.out or sheet_file(args.model, args.layer)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(str(out), sheet([contrast(p) for p in patches], COLUMNS)):
+            raise OSError("give a path that ends in .png")
+        save_tops(out, values[:, 0].tolist())
+    except (OSError, cv2.error) as error:
+        print(f"livepose units: {out} cannot be written ({error})", file=sys.stderr)
         return 2
-    print(f"{args.out}: {len(patches)} units of {layer}, {_COLUMNS} in a row")
+    print(f"{out}: {len(patches)} units of {layer}, {COLUMNS} in a row, patches of {field} pixels")
     return 0

@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from livepose import dsnt, skeleton
+from livepose.frames import Stage
 from livepose.models import movenet
 from livepose.models.context import HEADS, Context
 from livepose.models.lifting import Lifting
@@ -59,13 +60,15 @@ class Output(NamedTuple):
 class Logits(NamedTuple):
     """Maps before the softmax, shapes as in `Output`; with a fully connected output also what it
     says: (B, J, 3), x, y and the log-odds of presence. With `Config.lift_layers` also looks:
-    (B, J, C), what the picture shows at each joint."""
+    (B, J, C), what the picture shows at each joint. With `Config.context_layers` also first: the
+    xy maps before the attention, which only `MargiPose.stages` asks for."""
 
     xy: Tensor
     zy: Tensor
     xz: Tensor
     numbers: Tensor | None = None
     looks: Tensor | None = None
+    first: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,18 @@ class Config:
                 "lift_layers must not be negative and lift_width be positive, got "
                 f"{self.lift_layers} and {self.lift_width}"
             )
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Maps that are drawn about numbers, see `livepose.frames.Heatmaps`."""
+        return ("xy",) if self.output == "fc" else ()
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """That `MargiPose.stages` gives the maps of."""
+        attention, lifting = Stage("before attention"), Stage("before lifting")
+        there = (self.context_layers and not self.drawn, self.lift_layers)
+        return tuple(s for s, t in zip((attention, lifting), there, strict=True) if t)
 
 
 def check_size(height: int, width: int) -> None:
@@ -221,15 +236,16 @@ class MargiPose(nn.Module):
         check_size(*x.shape[-2:])
         c4, c8, c16, c32 = self.trunk(x)
         y = self.fpn(c4, c8, c16, c32)
-        xy, numbers, context = self.joints(y).float(), None, None
+        xy, numbers, context, first = self.joints(y).float(), None, None, None
         if self.config.output == "fc":
             numbers, xy = xy, drawn(xy[..., :2], y.shape[-1])
         if self.context is not None:
+            first = xy
             coarse, context = self.context(c16, c32, xy)
             xy = xy + _resized(coarse.float(), xy.shape[-1] / coarse.shape[-1])
         likely = as_logits(xy, self.config.output)
         zy, xz, looks = self.depth(c8, c16, c32, likely, context)
-        return Logits(xy, zy, xz, numbers, looks)
+        return Logits(xy, zy, xz, numbers, looks, first)
 
     def decode(self, logits: Logits) -> Output:
         """DSNT and confidence: needs float32, whatever autocast says.
@@ -259,6 +275,20 @@ class MargiPose(nn.Module):
             zy, xz = dsnt.flat_softmax(zy), dsnt.flat_softmax(xz)
             z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
         return Output(torch.cat([at, z], -1), confidence, xy, zy, xz, raw)
+
+    def stages(self, logits: Logits, out: Output) -> tuple[tuple[Tensor | None, ...], ...]:
+        """xy, zy and xz of each of `Config.stages`, with shapes and sums as in `Output`.
+
+        logits, out: what `decode` has taken and given.
+        """
+        stages: list[tuple[Tensor | None, ...]] = []
+        if logits.first is not None and not self.config.drawn:
+            first = dsnt.flat_softmax(as_logits(logits.first, self.config.output))
+            stages.append((first, None, None))
+        if self.lifting is not None:
+            xy = None if self.config.drawn else out.xy
+            stages.append((xy, dsnt.flat_softmax(logits.zy), dsnt.flat_softmax(logits.xz)))
+        return tuple(stages)
 
     def _found(self, at: Tensor, xy: Tensor) -> Tensor:
         """The coordinates that depth is lifted from, as in evaluation; it does not train them."""

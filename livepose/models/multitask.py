@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from livepose import dsnt, skeleton
+from livepose.frames import Stage
 from livepose.models import movenet
 from livepose.models.margipose import Logits, Output, check_size
 from livepose.models.movenet import Conv, Trunk
@@ -58,6 +59,16 @@ class MultiTaskConfig:
             raise ValueError(f"window must be odd and positive, got {self.window}")
         if min(self.channels, self.hidden) < 1 or self.depth_cells < 2:
             raise ValueError("channels and hidden must be positive, depth_cells at least 2")
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Maps that are drawn about numbers, see `livepose.frames.Heatmaps`."""
+        return ("xy", "zy", "xz")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """That `MultiTask.stages` gives the maps of."""
+        return (Stage("detectors", presence=True),)
 
 
 class MultiTask(nn.Module):
@@ -112,6 +123,10 @@ class MultiTask(nn.Module):
         xz = dsnt.gaussian(at[..., [0, 2]], (depth, cells))
         odds = self.presence_gain.float() * numbers[..., 3] + self.presence_bias.float()
         return Output(xyz, odds.sigmoid(), xy, zy, xz, logits.xy.float())
+
+    def stages(self, logits: Logits, out: Output) -> tuple[tuple[Tensor | None, ...], ...]:
+        """What its detectors say of joints, (B, J, H, W) in 0..1, as the xy of its only stage."""
+        return ((out.raw[:, : skeleton.J].sigmoid(), None, None),)
 
     def start_from(self, teacher: movenet.MoveNet) -> tuple[str, ...]:
         """Takes over MoveNet's trunk.

@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 # wait: in the one-slot hand-over, until inference takes it
 # detect .. track: the engine (detect: looking for people; track: who is who, smoothing, metres)
 # compare: the other network of a comparison, all of it
+# probe: the network once more, for the answer of one unit
 # handover: engine -> the UI thread begins to paint
 # paint: painting
 STAGES = (
     "capture", "wait", "detect", "preprocess", "upload", "forward", "decode", "download", "track",
-    "compare", "handover", "paint",
+    "compare", "probe", "handover", "paint",
 )  # fmt: skip
+# Before the engine's stages of a picture that is put through again while no other comes (paused):
+# the time since it existed. Its age is true; as lag it would mean nothing.
+HELD = "held"
 
 now_ns = time.monotonic_ns
 
@@ -75,6 +79,11 @@ class Timeline:
         for span in self.spans:
             out[span.stage] = out.get(span.stage, 0.0) + span.ms
         return out
+
+    @property
+    def held(self) -> bool:
+        """Whether the picture was put through again, see `HELD`."""
+        return any(span.stage == HELD for span in self.spans)
 
     @property
     def total_ms(self) -> float:

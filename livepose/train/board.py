@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Board:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
+                print("no curves for TensorBoard: pip install 'livepose[train]'", file=sys.stderr)
                 return
             self._writer = SummaryWriter(str(folder))
 

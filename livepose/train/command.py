@@ -15,6 +15,7 @@ from livepose.data.samples import DataError, Samples
 from livepose.data.teachers import with_depth, with_teachers
 from livepose.models.store import WeightsError
 from livepose.train.config import Part, TrainConfig, read_config
+from livepose.train.processes import machine
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -31,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="folder of the run; goes on if it exists"
     )
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--workers", type=int, help="processes that load pictures, instead of the configuration's"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ def main(args: argparse.Namespace) -> int:
         config = find_config(args.config, args.data)
         if args.steps:
             config = replace(config, steps=args.steps)
+        if args.workers is not None:
+            config = replace(config, workers=args.workers)
         data = read_data(config, args.data, args.labels)
         from livepose.train.loop import Run
 
@@ -93,8 +99,8 @@ def main(args: argparse.Namespace) -> int:
             for samples, share in ((usable(part), share) for part, share in data.parts):
                 out = f"; left out: {samples.left_out}" if samples.omitted else ""
                 print(f"{samples.name}: {len(samples)} pictures, share {share}{out}")
-            begin = "going on at" if went_on else "from"
-            print(f"{begin} step {run.step} of {config.steps}", flush=True)
+            begin = f"{'going on at' if went_on else 'from'} step {run.step} of {config.steps}"
+            print(f"{begin}, on {machine(run.device)}", flush=True)
         best = run.train(data.parts, data.validation, data.backgrounds)
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose train: {error}", file=sys.stderr)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -41,6 +41,7 @@ class Part:
     teachers: tuple[str, ...] = ()
     trust: float = 1.5
     depth: str = ""
+    licence: str = ""  # for the card, in place of what the reader says
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,6 @@ class TrainConfig:
     detection: str = "joint"
     detection_weight: float = 1.0
     precision: str = "bfloat16"  # or float32; the losses are float32 in any case
-    notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, known in (("schedule", SCHEDULES), ("coordinates", COORDINATE_LOSSES),
@@ -87,14 +87,31 @@ class TrainConfig:
                             ("detection", DETECTION)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+        if "test" in [part.split for part in (*self.data, self.validation)]:
+            raise ValueError("test splits take no part in training or selection")
         if self.skeletons and not getattr(self.network, "lift_layers", 0):
             raise ValueError("skeletons are of use to a network with lift_layers only")
         for size in self.sizes:
             check_size(size, size)
 
 
-def _part(raw: dict[str, Any]) -> Part:
-    return Part(**{**raw, "teachers": tuple(raw.get("teachers", ()))})
+def _checked(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
+    """The settings, lists as tuples; ValueError names the one that is of another type."""
+    types, settings = get_type_hints(kind), {}
+    if unknown := sorted(set(raw) - set(types)):
+        raise ValueError(f"unknown settings {unknown}; known: {', '.join(types)}")
+    for name, value in raw.items():
+        wanted, each = types[name], (value,)
+        if get_origin(wanted) is tuple and isinstance(value, list):
+            wanted, each = get_args(wanted)[0], tuple(value)
+            value = each
+        allowed = (int, float) if wanted is float else wanted
+        if wanted in (int, float, str) and not all(
+            isinstance(v, allowed) and not isinstance(v, bool) for v in each
+        ):
+            raise ValueError(f"{name} = {raw[name]!r} must be of type {wanted.__name__}")
+        settings[name] = value
+    return settings
 
 
 def read_config(file: Path) -> TrainConfig:
@@ -105,15 +122,11 @@ def read_config(file: Path) -> TrainConfig:
         raise ValueError(f"{file}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
-    known = {f.name: f for f in fields(TrainConfig)}
-    if unknown := sorted(set(raw) - set(known)):
-        raise ValueError(f"{file}: unknown settings {unknown}; known: {', '.join(known)}")
     try:
-        raw["data"] = tuple(_part(part) for part in raw["data"])
+        raw["data"] = [Part(**_checked(Part, part)) for part in raw["data"]]
         if "validation" in raw:
-            raw["validation"] = _part(raw["validation"])
+            raw["validation"] = Part(**_checked(Part, raw["validation"]))
         raw["network"] = config_of(raw.get("network", {}))
-        raw["sizes"] = tuple(raw.get("sizes", ()))
-        return TrainConfig(**raw)
+        return TrainConfig(**_checked(TrainConfig, raw))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error

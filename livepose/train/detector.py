@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -30,9 +29,12 @@ from livepose.evaluate.detection import Found, summary
 from livepose.models.detector import STRIDE, PersonNet, decode
 from livepose.models.movenet import MoveNet
 from livepose.models.store import save_detector
+from livepose.train import checkpoint
+from livepose.train.checkpoint import SAVE_EVERY, Stop
 from livepose.train.loop import cosine
 from livepose.train.memory import keep_memory
 from livepose.train.pack import TRUNK_LICENCE
+from livepose.train.processes import machine
 
 SIGMA = 0.12  # of the peak about a box's middle, in its sides
 RATE, WARM_UP, BATCH, DECAY, EMA = 1e-3, 100, 32, 0.01, 0.998
@@ -157,14 +159,15 @@ def main(args: argparse.Namespace) -> int:
     except (DataError, FloatingPointError, OSError, ValueError) as error:
         print(f"livepose train-detector: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    if figures is None:
         print("stopped; the same command goes on from there", file=sys.stderr)
         return 130
     training = {
         "command": f"livepose train-detector --data DATA --labels labels --start DATA/pretrained/"
                    f"{args.start.name} --out {args.out.name} --steps {args.steps}",
         "seed": args.seed, "steps": args.steps, "scenes": args.steps * BATCH,
-        "hours": round(hours, 2), "machine": platform.machine(), "torch": torch.__version__,
+        "hours": round(hours, 2), "machine": machine(torch.device("cpu")),
+        "torch": torch.__version__,
         "data": {**{n: READERS[n].licence for n in ("lspet", "pseudo", "coco", "masked", "synth",
                                                     "empty")},
                  "boxes": "of all people in whole pictures by MoveNet MultiPose (Apache-2.0)",
@@ -177,8 +180,12 @@ def main(args: argparse.Namespace) -> int:
 
 def run(
     scenes: Crowd, checked: Sequence[Scene], args: argparse.Namespace
-) -> tuple[PersonNet, dict[str, float], float]:
-    """Trains; returns the averaged network, its figures and the hours that it took."""
+) -> tuple[PersonNet, dict[str, float] | None, float]:
+    """Trains; returns the averaged network, its figures and the hours that it took.
+
+    The figures are None where it was stopped. Raises ValueError: what is there belongs to a run
+    of other settings.
+    """
     torch.manual_seed(args.seed)
     net = PersonNet()
     net.trunk.start_from(MoveNet.load("lightning", args.start).trunk)
@@ -189,42 +196,61 @@ def run(
         {"params": list(net.trunk.parameters()), "share": PRETRAINED},
         {"params": [p for p in net.parameters() if p not in trunk], "share": 1.0},
     ], weight_decay=DECAY)  # fmt: skip
-    file = args.out.with_suffix(".state.pt")
-    first, seconds = 0, 0.0
+    file, settings = args.out.with_suffix(".state.pt"), {"seed": args.seed, "steps": args.steps}
+    step, seconds = 0, 0.0
     if file.exists():
         state = torch.load(file, weights_only=True)
-        first, seconds = state["step"], state["seconds"]
+        if not checkpoint.same_settings(settings, state["settings"]):
+            raise ValueError(f"{file} belongs to {state['settings']}; use a new --out")
+        step, seconds = state["step"], state["seconds"]
         for part, name in ((net, "net"), (slow, "slow"), (optimiser, "optimiser")):
             part.load_state_dict(state[name])
-    loader = DataLoader(Subset(scenes, range(first * BATCH, len(scenes))), BATCH, num_workers=1,
-                        collate_fn=collate, prefetch_factor=4)  # fmt: skip
-    begin = time.monotonic()
-    figures = validate(slow, checked) if first == args.steps else {}
-    bar = tqdm(total=args.steps, initial=first, unit="steps", mininterval=10)
-    for step, batch in enumerate(loader, first + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = group["share"] * cosine(step - 1, args.steps, RATE, WARM_UP)
-        with torch.autocast("cpu", torch.bfloat16):
-            odds, sides = net(to_input(batch["image"]))
-        middle, box = losses(odds.float(), sides.float(), batch)
-        loss = middle + box
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        decay = min(EMA, step / (10 + step))
-        with torch.no_grad():
-            for a, b in zip(slow.parameters(), net.parameters(), strict=True):
-                a.lerp_(b, 1 - decay)
-        bar.update()
-        bar.set_postfix(middle=f"{middle.item():.3f}", box=f"{box.item():.3f}", refresh=False)
-        if step % VALIDATE_EVERY == 0 or step == args.steps:
-            figures = validate(slow, checked)
-            tqdm.write(f"step {step}: {json.dumps(figures)}")
-            torch.save({"step": step, "seconds": seconds + time.monotonic() - begin,
-                        "net": net.state_dict(), "slow": slow.state_dict(),
-                        "optimiser": optimiser.state_dict()}, file)  # fmt: skip
+    loader = DataLoader(Subset(scenes, range(step * BATCH, len(scenes))), BATCH, num_workers=1,
+                        collate_fn=collate, prefetch_factor=4,
+                        worker_init_fn=checkpoint.leave_stopping_to_parent)  # fmt: skip
+    saved = time.monotonic()
+    bar = tqdm(total=args.steps, initial=step, unit="steps", mininterval=10)
+    with Stop() as stop:
+        for batch in loader:
+            for group in optimiser.param_groups:
+                group["lr"] = group["share"] * cosine(step, args.steps, RATE, WARM_UP)
+            middle, box = _update(net, optimiser, batch)
+            step += 1
+            decay = min(EMA, step / (10 + step))
+            with torch.no_grad():
+                for a, b in zip(slow.parameters(), net.parameters(), strict=True):
+                    a.lerp_(b, 1 - decay)
+            bar.update()
+            bar.set_postfix(middle=f"{middle:.3f}", box=f"{box:.3f}", refresh=False)
+            if step % VALIDATE_EVERY == 0:
+                tqdm.write(f"step {step}: {json.dumps(validate(slow, checked))}")
+            last = step == args.steps
+            if last or stop.asked or time.monotonic() - saved > SAVE_EVERY:
+                seconds += time.monotonic() - saved
+                saved = time.monotonic()
+                checkpoint.write(file, {
+                    "step": step, "seconds": seconds, "settings": settings,
+                    "net": net.state_dict(), "slow": slow.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                })  # fmt: skip
+            if stop.asked:
+                break
     bar.close()
-    return slow, figures, (seconds + time.monotonic() - begin) / 3600
+    return slow, validate(slow, checked) if step == args.steps else None, seconds / 3600
+
+
+def _update(
+    net: PersonNet, optimiser: torch.optim.Optimizer, batch: dict[str, Tensor]
+) -> tuple[float, float]:
+    """One step; returns its two losses."""
+    with torch.autocast("cpu", torch.bfloat16):
+        odds, sides = net(to_input(batch["image"]))
+    middle, box = losses(odds.float(), sides.float(), batch)
+    loss = middle + box
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss.item()}")
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimiser.step()
+    return middle.item(), box.item()

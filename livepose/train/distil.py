@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from livepose import dsnt
 from livepose.crop import whole
 from livepose.engine import backends
-from livepose.engine.backends import Backend
 from livepose.engine.device import choose
 from livepose.models.margipose import Output
 from livepose.models.store import load_model
+from livepose.train.processes import average
 
 SURE = 0.3  # joints that the teacher is less sure of teach nothing
 
@@ -31,25 +32,18 @@ class Said(NamedTuple):
 
 
 class Teacher:
-    """A model of livepose, by the fastest way that this machine has.
+    """A model of livepose at its own input size, by the fastest way that this machine has.
 
     Raises (when it is made): `WeightsError`.
     """
 
     def __init__(self, model: str, device: str = "cpu") -> None:
-        self._model, self._placement = model, choose(device)
-        self._ready: dict[int, Backend] = {}
-        load_model(model)  # what is wrong with it is said now
+        self._backend, _ = backends.make(load_model(model)[0], choose(device))
 
     def __call__(self, images: Tensor) -> Said:
-        """(B, S, S, 3) BGR bytes -> what it says, on the CPU.
-
-        Raises:
-            ValueError: it cannot take squares of this size.
-        """
-        squares = images.numpy()
-        backend, place = self._at(squares.shape[1]), whole(*squares.shape[1:3])
-        raws = [backend(image, [place], want_maps=True) for image in squares]
+        """(B, S, S, 3) BGR bytes, of any size S -> what it says, on the CPU."""
+        place = whole(*images.shape[1:3])
+        raws = [self._backend(image, [place], want_maps=True) for image in images.numpy()]
         xyz, confidence, xy = (
             torch.from_numpy(np.concatenate(part))
             for part in ([r.xyz for r in raws], [r.confidence for r in raws],
@@ -57,26 +51,17 @@ class Teacher:
         )  # fmt: skip
         return Said(xy, xyz[..., 2], confidence > SURE)
 
-    def _at(self, size: int) -> Backend:
-        if size not in self._ready:
-            net = backends.at_size(load_model(self._model)[0], size)
-            self._ready[size], _ = backends.make(net, self._placement)
-        return self._ready[size]
-
 
 def distil_parts(out: Output, said: Said, weight: float) -> dict[str, Tensor]:
     """Scalar losses against the teacher: divergence of the xy maps, distance in depth.
 
-    Raises:
-        ValueError: the teacher's maps are of another size.
+    The teacher's maps are brought to the size of the network's.
     """
-    if out.xy.shape != said.xy.shape:
-        raise ValueError(
-            f"the maps of the teacher are {tuple(said.xy.shape[-2:])}, those of the network "
-            f"{tuple(out.xy.shape[-2:])}: distil_from needs a model with the same heatmap_stride"
-        )
     xy, z, sure = (t.to(out.xy.device) for t in said)
+    if xy.shape != out.xy.shape:
+        xy = F.interpolate(xy, out.xy.shape[-2:], mode="bilinear", antialias=True)
+        xy = xy / xy.sum((-2, -1), keepdim=True)
     return {
-        "distil_xy": weight * dsnt.average(dsnt.js_divergence(out.xy, xy), sure),
-        "distil_z": weight * dsnt.average((out.xyz[..., 2] - z).abs(), sure),
+        "distil_xy": weight * average(dsnt.js_divergence(out.xy, xy), sure),
+        "distil_z": weight * average((out.xyz[..., 2] - z).abs(), sure),
     }

@@ -1,7 +1,7 @@
 """Training, read in one sitting: data, loss, optimiser, EMA, checkpoints.
 
-On several GPUs or machines by ``torchrun``: every process takes its part of each batch, the first
-one validates and writes.
+On several GPUs or machines by ``torchrun`` (`livepose.train.processes`): every process takes its
+part of each batch, the first one validates and writes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
@@ -33,22 +32,16 @@ from livepose.models.margipose import Config, Output
 from livepose.models.movenet import MoveNet
 from livepose.models.networks import build, settings_of
 from livepose.models.store import load_model
+from livepose.train import checkpoint, processes
 from livepose.train.board import Board
+from livepose.train.checkpoint import SAVE_EVERY, Stop
 from livepose.train.config import PRECISIONS, TrainConfig
 from livepose.train.distil import Teacher, distil_parts
 from livepose.train.loss import lift_parts, loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
 
-SAVE_EVERY = 120  # seconds
-
-
-def _holds(own: Any, stored: Any) -> bool:
-    """Are these the stored settings? Settings that came into being later are not compared."""
-    if isinstance(stored, dict) and isinstance(own, dict):
-        return all(_holds(own.get(name), value) for name, value in stored.items())
-    if isinstance(stored, list | tuple) and isinstance(own, list | tuple):
-        return len(own) == len(stored) and all(map(_holds, own, stored))
-    return bool(own == stored)
+# Settings that a run may change while it goes on: they touch speed, or are the way out of a NaN.
+_FREE = ("workers", "validate_every", "rate")
 
 
 def cosine(step: int, steps: int, rate: float, warm_up: int) -> float:
@@ -60,9 +53,16 @@ def cosine(step: int, steps: int, rate: float, warm_up: int) -> float:
 
 
 def learning_rate(step: int, c: TrainConfig) -> float:
-    """See `cosine`; one-cycle warms up longer."""
-    warm_up = round(0.3 * c.steps) if c.schedule == "one-cycle" else c.warm_up
-    return cosine(step, c.steps, c.rate, warm_up)
+    """See `cosine`; one-cycle warms up longer.
+
+    Of detection first, then regression, each task has its own warm-up and cosine.
+    """
+    begin, steps = 0, c.steps
+    if c.detection == "first":
+        begin = c.steps // 2 if step >= c.steps // 2 else 0
+        steps = c.steps - begin if begin else c.steps // 2
+    warm_up = round(0.3 * steps) if c.schedule == "one-cycle" else c.warm_up
+    return cosine(step - begin, steps, c.rate, warm_up)
 
 
 class Run:
@@ -72,9 +72,8 @@ class Run:
     """
 
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
-        self.config, self.folder, self.device = config, folder, torch.device(device)
-        self.rank = int(os.environ.get("RANK", 0))
-        self.world = int(os.environ.get("WORLD_SIZE", 1))
+        self.config, self.folder = config, folder
+        self.rank, self.world = processes.rank(), processes.world()
         if config.batch % self.world:
             raise ValueError(f"{self.world} processes cannot share a batch of {config.batch}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +81,7 @@ class Run:
         # starts them, so it comes before any other call of torch.
         torch.set_flush_denormal(True)
         keep_memory()
+        self.device = processes.begin(device)
         torch.manual_seed(config.seed)
         self.net = build(config.network)
         start = Path(config.start_from)
@@ -97,63 +97,101 @@ class Run:
                 getattr(self.net.trunk, name).requires_grad_(False)
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.net).requires_grad_(False).eval()
-        # Fresh layers learn at the full rate, pretrained ones at a fraction of it: at the full one
-        # they forget what they know.
-        named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
-        known = [p for n, p in named if n.startswith(pretrained)]
-        fresh = [p for n, p in named if not n.startswith(pretrained)]
-        self.scales = (config.pretrained_rate, 1.0)
-        self.optimiser = torch.optim.AdamW([{"params": known}, {"params": fresh}],
-                                           weight_decay=config.weight_decay)  # fmt: skip
+        self._known = pretrained
+        self.optimiser = self._fresh_optimiser()
         # best: the highest AUC on the validation split. skipped: batches with unusable gradients.
+        # means: of the losses, for those who watch.
         self.step, self.skipped, self.best, self.seconds = 0, 0, -1.0, 0.0
+        self.means: dict[str, float] = {}
         self._forward: nn.Module = self.net
-        self._teacher = Teacher(config.distil_from, device) if config.distil_from else None
+        self._teacher = None
+        if config.distil_from:
+            self._teacher = Teacher(config.distil_from, str(self.device))
         self._skeletons: Skeletons | None = None
+
+    def _fresh_optimiser(self) -> torch.optim.AdamW:
+        """Fresh layers learn at the full rate, pretrained ones at a fraction of it.
+
+        At the full one they forget what they know.
+        """
+        named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
+        known = [p for n, p in named if n.startswith(self._known)]
+        fresh = [p for n, p in named if not n.startswith(self._known)]
+        return torch.optim.AdamW([{"params": known}, {"params": fresh}],
+                                 weight_decay=self.config.weight_decay)  # fmt: skip
 
     @property
     def _state_file(self) -> Path:
         return self.folder / "state.pt"
 
+    @property
+    def _log_file(self) -> Path:
+        return self.folder / "log.jsonl"
+
     def save(self) -> None:
-        """Writes the whole state; a cut while writing leaves the last one whole."""
-        if self.rank:
-            return
-        state = {
-            "step": self.step, "skipped": self.skipped, "best": self.best,
-            "seconds": self.seconds, "net": self.net.state_dict(), "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "config": self._settings(),
-        }  # fmt: skip
-        fresh = self._state_file.with_suffix(".tmp")
-        torch.save(state, fresh)
-        fresh.replace(self._state_file)
+        """Writes the whole state."""
+        if self.rank == 0:
+            checkpoint.write(self._state_file, {
+                "step": self.step, "skipped": self.skipped, "best": self.best,
+                "seconds": self.seconds, "means": self.means, "net": self.net.state_dict(),
+                "ema": self.ema.state_dict(), "optimiser": self.optimiser.state_dict(),
+                "config": self._settings(), "world": self.world,
+                "machine": processes.machine(self.device),
+            })  # fmt: skip
 
     def _settings(self) -> dict[str, Any]:
         return {**asdict(self.config), "network": settings_of(self.config.network)}
 
     def resume(self) -> bool:
-        """Goes on where `save` left off; False where there is nothing to go on from."""
-        if not self._state_file.exists():
+        """Goes on where `save` left off; False where there is nothing to go on from.
+
+        Raises:
+            ValueError: what was saved is of another configuration or number of processes.
+        """
+        state = None
+        if self.rank == 0 and self._state_file.exists():
+            state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+        # Other machines need not see the folder of the first one.
+        state = processes.from_first(state)
+        if state is None:
             return False
-        state = torch.load(self._state_file, map_location=self.device, weights_only=True)
-        if not _holds(self._settings(), state["config"]):
-            raise ValueError(
-                f"{self._state_file} belongs to another configuration; use a new --out"
-            )
+        self._check(state)
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
         for name in ("step", "skipped", "best", "seconds"):
             setattr(self, name, state[name])
+        self.means = state.get("means", {})
+        if self.rank == 0 and self._log_file.exists():
+            # What came after the state was saved comes again.
+            lines = self._log_file.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+            self._log_file.write_text("".join(kept))
         return True
+
+    def _check(self, state: dict[str, Any]) -> None:
+        own, stored = (
+            {k: v for k, v in settings.items() if k not in _FREE}
+            | {"start_from": Path(settings["start_from"]).name}
+            for settings in (self._settings(), state["config"])
+        )
+        if not checkpoint.same_settings(own, stored):
+            raise ValueError(
+                f"{self._state_file} belongs to another configuration; use a new --out"
+            )
+        if (before := state.get("world", 1)) != self.world:
+            raise ValueError(f"{self._state_file} is of a run with {before} process(es), not "
+                             f"{self.world}: go on with as many")  # fmt: skip
 
     def _update(self, batch: dict[str, Tensor]) -> dict[str, float]:
         c = self.config
-        for group, scale in zip(self.optimiser.param_groups, self.scales, strict=True):
+        if c.detection == "first" and self.step == c.steps // 2:
+            self.optimiser = self._fresh_optimiser()  # its moments are those of another task
+        for group, scale in zip(self.optimiser.param_groups, (c.pretrained_rate, 1), strict=True):
             group["lr"] = learning_rate(self.step, c) * scale
         squares = batch.pop("image")
-        images = to_input(squares).to(self.device)
-        target = {k: v.to(self.device) for k, v in batch.items()}
+        images = to_input(squares.to(self.device, non_blocking=True))
+        target = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
         with torch.autocast(self.device.type, PRECISIONS[c.precision],
                             enabled=c.precision != "float32"):  # fmt: skip
             out = self._forward(images)
@@ -169,7 +207,7 @@ class Run:
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at step {self.step}; the last good state is kept in "
-                f"{self._state_file}: try a lower rate"
+                f"{self._state_file}: lower the rate in the configuration and go on from there"
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -184,14 +222,15 @@ class Run:
         else:
             self.skipped += 1
         self.step += 1
-        return {k: v.item() for k, v in parts.items()}
+        values = torch.stack([v.detach() for v in parts.values()]).tolist()
+        return dict(zip(parts, values, strict=True))
 
     def _parts(self, out: Output, target: dict[str, Tensor]) -> dict[str, Tensor]:
         c, net = self.config, self.config.network
         if isinstance(net, Config):
             return loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates,
                               c.regulariser, net.output)  # fmt: skip
-        early = 2 * self.step < c.steps
+        early = self.step < c.steps // 2
         detect = {"joint": True, "first": early, "none": False}[c.detection]
         regress = not (c.detection == "first" and early)
         return multitask_parts(out, target, net.window, c.detection_weight * detect,
@@ -202,13 +241,23 @@ class Run:
     ) -> float:
         """Runs to the end; returns the best AUC on `val`.
 
-        A batch whose gradients are not finite is skipped and counted. Ctrl-C and a loss that is
-        not a number stop it with the last good state kept.
+        A batch whose gradients are not finite is skipped and counted. Ctrl-C stops it after a
+        step, a loss that is not a number at once, with the last good state kept.
         """
+        with Stop() as stop:
+            try:
+                self._run(self._batches(parts, backgrounds), val, stop)
+            finally:
+                processes.end()
+        if self.step < self.config.steps and self.rank == 0:
+            print(f"stopped at step {self.step}; the same command goes on from there",
+                  file=sys.stderr)  # fmt: skip
+        return self.best
+
+    def _batches(
+        self, parts: list[tuple[Samples, float]], backgrounds: Sequence[Path]
+    ) -> DataLoader[Any]:
         c = self.config
-        if self.world > 1:
-            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-            self._forward = DistributedDataParallel(self.net)
         mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch, backgrounds,
                   c.sizes, c.batch, c.turned)  # fmt: skip
         if c.skeletons:
@@ -217,50 +266,53 @@ class Run:
                 raise DataError("skeletons are wanted, but no data set has true 3D labels")
         mine = range(self.step * c.batch + self.rank, len(mix), self.world)
         ahead = 4 if c.workers else None
-        loader = DataLoader(Subset(mix, mine), c.batch // self.world, num_workers=c.workers,
-                            collate_fn=collate, prefetch_factor=ahead)  # fmt: skip
-        means: dict[str, float] = {}
-        saved = time.monotonic()
+        return DataLoader(Subset(mix, mine), c.batch // self.world, num_workers=c.workers,
+                          collate_fn=collate, prefetch_factor=ahead,
+                          pin_memory=self.device.type == "cuda",
+                          worker_init_fn=checkpoint.leave_stopping_to_parent)  # fmt: skip
+
+    def _run(self, batches: DataLoader[Any], val: Samples, stop: Stop) -> None:
+        c = self.config
+        if self.world > 1:
+            # Detection and regression alone leave the other task's layers without gradients.
+            tasks = not isinstance(c.network, Config)
+            self._forward = DistributedDataParallel(self.net, find_unused_parameters=tasks)
         board = Board(self.folder if self.rank == 0 else None)
         bar = tqdm(total=c.steps, initial=self.step, unit="steps", mininterval=10,
                    disable=self.rank > 0)  # fmt: skip
+        saved = time.monotonic()
         try:
-            for batch in loader:
+            for batch in batches:
                 pictures = dict(batch) if self.step % c.validate_every == 0 else None
                 for k, v in self._update(batch).items():
-                    means[k] = 0.99 * means.get(k, v) + 0.01 * v
+                    self.means[k] = 0.99 * self.means.get(k, v) + 0.01 * v
                 bar.update()
-                shown = {k: f"{v:.3f}" for k, v in means.items()}
+                shown = {k: f"{v:.3f}" for k, v in self.means.items()}
                 bar.set_postfix(shown | {"skipped": self.skipped}, refresh=False)
                 if pictures:
                     board.pictures(self.step, self.ema, pictures)
                 last = self.step == c.steps
                 if self.rank == 0 and (self.step % c.validate_every == 0 or last):
-                    self._validate(val, means, board)
-                if last or time.monotonic() - saved > SAVE_EVERY:
+                    self._validate(val, board)
+                stopped = processes.any_of(stop.asked)
+                if last or stopped or time.monotonic() - saved > SAVE_EVERY:
                     self.seconds += time.monotonic() - saved
                     saved = time.monotonic()
                     self.save()
-        except KeyboardInterrupt:
-            self.save()
-            print(
-                f"stopped at step {self.step}; the same command goes on from there", file=sys.stderr
-            )
+                if stopped:
+                    break
         finally:
             bar.close()
             board.close()
-            if self.world > 1:
-                distributed.destroy_process_group()
-        return self.best
 
-    def _validate(self, val: Samples, means: dict[str, float], board: Board) -> None:
+    def _validate(self, val: Samples, board: Board) -> None:
         score = evaluate(self.ema, val)
         if score.auc > self.best:
             self.best = score.auc
-            torch.save(self.ema.state_dict(), self.folder / "best.pt")
-        row = {"step": self.step, "pck": score.pck, "auc": score.auc, **means,
+            checkpoint.write(self.folder / "best.pt", self.ema.state_dict())
+        row = {"step": self.step, "pck": score.pck, "auc": score.auc, **self.means,
                "rate": learning_rate(self.step, self.config), "skipped": self.skipped}  # fmt: skip
-        with (self.folder / "log.jsonl").open("a") as log:
+        with self._log_file.open("a") as log:
             log.write(json.dumps(row) + "\n")
         board.numbers(self.step, row)
         tqdm.write(f"step {self.step}: on {val.name} {self.config.validation.split} PCK@0.2 "

@@ -11,6 +11,7 @@ from livepose.data.skeletons import Lifted
 from livepose.models.margipose import Output
 from livepose.models.multitask import PARTS, joint_windows, part_windows
 from livepose.models.outputs import matching_losses
+from livepose.train.processes import average
 
 COORDINATE_LOSSES = {
     "euclidean": dsnt.euclidean_losses, "l1": dsnt.l1_losses, "mse": dsnt.mse_losses,
@@ -49,16 +50,16 @@ def loss_parts(
     distance, regularise = COORDINATE_LOSSES[coordinates], REGULARISERS[regulariser]
     xyz, known, deep = target["xyz"], target["known"], target["depth_known"]
     if output == "heatmap":
-        flat = {"xy_match": dsnt.average(matching_losses(out.raw, xyz[..., :2], sigma), known)}
+        flat = {"xy_match": average(matching_losses(out.raw, xyz[..., :2], sigma), known)}
     else:
-        flat = {"xy": dsnt.average(distance(out.xyz[..., :2], xyz[..., :2]), known)}
+        flat = {"xy": average(distance(out.xyz[..., :2], xyz[..., :2]), known)}
     if output == "dsnt":
-        flat["xy_reg"] = dsnt.average(regularise(out.xy, xyz[..., :2], sigma), known)
+        flat["xy_reg"] = average(regularise(out.xy, xyz[..., :2], sigma), known)
     return flat | {
-        "z": dsnt.average(dsnt.l1_losses(out.xyz[..., 2:], xyz[..., 2:]), deep),
+        "z": average(dsnt.l1_losses(out.xyz[..., 2:], xyz[..., 2:]), deep),
         # Maps are (rows, columns): zy has y as rows and z as columns, xz has z as rows.
-        "zy_reg": 0.5 * dsnt.average(regularise(out.zy, xyz[..., [2, 1]], sigma), deep),
-        "xz_reg": 0.5 * dsnt.average(regularise(out.xz, xyz[..., [0, 2]], sigma), deep),
+        "zy_reg": 0.5 * average(regularise(out.zy, xyz[..., [2, 1]], sigma), deep),
+        "xz_reg": 0.5 * average(regularise(out.xz, xyz[..., [0, 2]], sigma), deep),
         "presence": presence_weight * presence_loss(out, target["present"]),
     }
 
@@ -80,8 +81,8 @@ def lift_parts(
         implied = lifting(target["xyz"][..., :2], target["known"].float())
     z = lifting(xyz[..., :2], sure)
     return {
-        "lift": _LIFT * dsnt.average((z - xyz[..., 2]).abs(), known),
-        "implied": _IMPLIED * dsnt.average((out.xyz[..., 2] - implied).abs(), flat),
+        "lift": _LIFT * average((z - xyz[..., 2]).abs(), known),
+        "implied": _IMPLIED * average((out.xyz[..., 2] - implied).abs(), flat),
     }
 
 
@@ -91,7 +92,7 @@ def presence_loss(out: Output, present: Tensor) -> Tensor:
     likely = out.confidence.clamp(1e-6, 1 - 1e-6)
     seen = present.nan_to_num()
     each = -(seen * likely.log() + (1 - seen) * (1 - likely).log())
-    return dsnt.average(each, judged)
+    return average(each, judged)
 
 
 def total(parts: dict[str, Tensor]) -> Tensor:
@@ -105,9 +106,10 @@ def multitask_parts(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Losses of Li & Chan's network; detect and regress are the weights of its two tasks.
 
-    xy, z: squared error of the coordinates (their equation 1). joints, parts: cross entropy of the
-    presence of joints and body parts in windows (equation 2), where all of a window's content is
-    known.
+    xy, z: squared error of the coordinates of joints that are known (Li & Chan 2014, their loss of
+    the regression). joints, parts: cross entropy of the presence of each joint and body part in
+    windows (their loss of the detection), for joints and parts that are known. A task with weight 0
+    has no loss at all, so that an optimiser leaves its layers alone.
     """
     xyz, known, deep = target["xyz"], target["known"], target["depth_known"]
     cells = out.raw.shape[-1]
@@ -123,14 +125,20 @@ def multitask_parts(
         # Few windows have a joint: both answers weigh the same in all.
         share = there.float().mean((-1, -2), keepdim=True).clamp(0.01, 0.99)
         weight = torch.where(there, 0.5 / share, 0.5 / (1 - share))
-        return dsnt.average((weight * each).mean((-1, -2)), counts)
+        return average((weight * each).mean((-1, -2)), counts)
 
-    flat = dsnt.mse_losses(out.xyz[..., :2], xyz[..., :2])
-    depth = dsnt.mse_losses(out.xyz[..., 2:], xyz[..., 2:])
-    return {
-        "xy": regress * _SQUARED * dsnt.average(flat, known),
-        "z": regress * _SQUARED * dsnt.average(depth, deep),
-        "presence": regress * presence_weight * presence_loss(out, target["present"]),
-        "joints": detect * windows(joints, wanted, known),
-        "parts": detect * windows(parts, runs, both),
-    }
+    losses: dict[str, Tensor] = {}
+    if regress:
+        flat = dsnt.mse_losses(out.xyz[..., :2], xyz[..., :2])
+        depth = dsnt.mse_losses(out.xyz[..., 2:], xyz[..., 2:])
+        losses |= {
+            "xy": regress * _SQUARED * average(flat, known),
+            "z": regress * _SQUARED * average(depth, deep),
+            "presence": regress * presence_weight * presence_loss(out, target["present"]),
+        }
+    if detect:
+        losses |= {
+            "joints": detect * windows(joints, wanted, known),
+            "parts": detect * windows(parts, runs, both),
+        }
+    return losses

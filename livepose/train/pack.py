@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 from pathlib import Path
 
@@ -44,13 +43,15 @@ def pack(run: Path, out: Path, command: str) -> Card:
     net.load_state_dict(weights)
     config["start_from"] = start.name  # not where it lay on this machine
     chosen = max(log, key=lambda row: row["auc"])
-    readers = sorted({part["reader"] for part in config["data"]})
+    data = {f"{part['reader']} ({Path(part['root']).name})":
+            part.get("licence") or READERS[part["reader"]].licence
+            for part in config["data"]}  # fmt: skip
     training = {
         "command": command, "config": config, "seed": config["seed"],
         "steps": chosen["step"], "squares": chosen["step"] * config["batch"],
-        "hours": round(state.get("seconds", 0) / 3600, 2), "machine": platform.machine(),
+        "hours": round(state["seconds"] / 3600, 2), "machine": state["machine"],
         "torch": torch.__version__,
-        "data": {**{name: READERS[name].licence for name in readers}, "trunk": TRUNK_LICENCE},
+        "data": {**data, "trunk": TRUNK_LICENCE},
     }  # fmt: skip
     if first:
         training["first"] = first

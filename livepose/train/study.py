@@ -52,12 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", choices=sorted(STUDIES))
     parser.add_argument("--config", help="a TOML file in place of the study's own")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--labels", type=Path, help="folder of pseudo-labels, and of synth")
+    parser.add_argument(
+        "--labels", type=Path, help="folder of pseudo-labels, and of synth (default: DATA/labels)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of runs and results")
     parser.add_argument("--steps", type=int, help="instead of the configuration's")
     parser.add_argument("--only", nargs="+", help="networks whose names hold one of these words")
     parser.add_argument("--test", type=Path, help="LSP (default: DATA/data/lsp_dataset)")
-    parser.add_argument("--device", default="cpu", help="for training")
+    parser.add_argument("--device", default="auto", help="for training")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -66,11 +68,16 @@ def main(args: argparse.Namespace) -> int:
         config = find_config(args.config or study.config, args.data)
         config = replace(config, steps=args.steps or config.steps)
         tests = {"lsp_test": read("lsp", args.test or args.data / "data/lsp_dataset", "test")}
-        if study.config == "study-tasks" and args.labels:
-            tests["synth_test"] = read("synth", args.labels / "synth", "test")
+        labels = args.labels or args.data / "labels"
+        if any(part.reader == "synth" for part in config.data):
+            tests["synth_test"] = read("synth", labels / "synth", "test")
         wanted = [v for v in study.variants(config)
                   if not args.only or any(word in v[0] for word in args.only)]  # fmt: skip
         command = f"livepose study {args.study} --data DATA --labels labels --out runs/study"
+        if args.config:
+            command += f" --config {Path(args.config).name}"
+        if args.steps:
+            command += f" --steps {args.steps}"
         _train_missing(wanted, config, args, command)
         rows = [_measured(name, what, args.out, tests, command) for name, what, _ in wanted]
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:

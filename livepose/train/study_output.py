@@ -57,7 +57,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """Accuracy over the size of the heatmaps, as SVG."""
+    """Accuracy over the size of the heatmaps and over the time of the forward pass, as SVG."""
     try:
         import matplotlib
     except ImportError:
@@ -67,18 +67,24 @@ def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "livepose"  # the same file for the same figures
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6, 4))
+    figure, (by_size, by_time) = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
     for output, title in TITLES.items():
         own = [r for r in rows if r["output"] == output and r["regulariser"] in ("js", "")]
         heights = [100 * r["lsp_test"]["pck"] for r in own]
-        axes.plot([r["size"] for r in own], heights, "o-", label=title)
-    axes.set(
+        by_size.plot([r["size"] for r in own], heights, "o-", label=title)
+        by_time.plot([r["forward_ms"] for r in own], heights, "o", label=title)
+        for r, height in zip(own, heights, strict=True):
+            by_time.annotate(str(r["size"]), (r["forward_ms"], height), (4, 4),
+                             textcoords="offset points", fontsize="small")  # fmt: skip
+    by_size.set(
         xscale="log", xlabel="cells along the side of a heatmap", ylabel="PCK@0.2, LSP test, %"
     )
-    axes.set_xticks(sizes := sorted({r["size"] for r in rows}), labels=map(str, sizes))
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend()
+    by_size.set_xticks(sizes := sorted({r["size"] for r in rows}), labels=map(str, sizes))
+    by_size.minorticks_off()
+    by_time.set(xlabel="forward pass, ms (numbers: cells)")
+    for axes in (by_size, by_time):
+        axes.grid(alpha=0.3)
+    by_size.legend()
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)

@@ -23,7 +23,7 @@ GROUPS: dict[str, dict[str, Spec]] = {
     "Playback": {
         "open": Spec("Open a file…", ("Ctrl+O",), "open"),
         "pause": Spec("Pause", ("Space",), "pause", checkable=True),
-        "step": Spec("One picture on", (".", "Right"), "step"),
+        "step": Spec("One picture on", (".",), "step"),
         "cameras": Spec("Look for cameras", ("F5",), "refresh"),
     },
     "Picture": {
@@ -32,6 +32,9 @@ GROUPS: dict[str, dict[str, Spec]] = {
         "heat_next": Spec("Heat map of the next joint", ("]",)),
         "heat_back": Spec("Heat map of the joint before", ("[",)),
         "flicker": Spec("Compare: A, B, both", ("B",)),
+        "beside": Spec("Compare: side by side", ("V",)),
+        "wipe_back": Spec("Compare: line to the left", ("<",)),
+        "wipe_on": Spec("Compare: line to the right", (">",)),
         "screenshot": Spec("Screenshot", ("S", "Ctrl+S"), "screenshot"),
     },
     "3D view": {

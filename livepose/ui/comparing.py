@@ -1,177 +1,87 @@
-"""A against B on the same frame: a wipe, a flicker key, and how far their joints are apart."""
+"""A against B on the same frame: how B runs, both pictures, and how far their joints are apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PyQt5.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
-from PyQt5.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtGui import QResizeEvent
+from PyQt5.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from livepose.engine.comparison import Running, difference, network_ms
+from livepose.engine.comparison import Running, network_ms
 from livepose.engine.loading import Choice
 from livepose.frames import Result
-from livepose.ui import painting
-from livepose.ui.painting import joint_title
+from livepose.models.store import WeightsError, find, read_card
+from livepose.ui.joint_bars import JointBars
+from livepose.ui.pair import PairView
+from livepose.ui.panes import segment
 from livepose.ui.pickers import Picker
-from livepose.ui.theme import DARK, Theme, font
+from livepose.ui.theme import Theme, font
+from livepose.ui.ways import WayPickers
 
-_GRIP = 12.0  # pixels beside the wipe's line that still take hold of it
-_WORST = 4  # joints that are named
-
-
-class WipeView(QWidget):
-    """The frame once, A's skeletons left of the line and B's right of it.
-
-    wipe: 0..1, where the line is. shown: "" for both, "a" or "b" for one (flicker).
-    """
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
-        self.setMinimumSize(220, 160)
-        self.setAccessibleName("Two networks on one picture")
-        self.setCursor(Qt.SplitHCursor)
-        self.result: Result | None = None
-        self.wipe, self.shown, self.mirror = 0.5, "", False
-        self._image = QImage()
-        self._pixels: np.ndarray | None = None
-        self._theme = DARK
-
-    def sizeHint(self) -> QSize:
-        return QSize(420, 300)
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
-    def show_result(self, result: Result) -> None:
-        self.result = result
-        # QImage aliases the buffer: both are kept, and replaced together.
-        self._pixels = np.ascontiguousarray(result.frame.image)
-        h, w = self._pixels.shape[:2]
-        self._image = QImage(self._pixels.data, w, h, self._pixels.strides[0],
-                             QImage.Format_BGR888)  # fmt: skip
-        self.update()
-
-    def set_wipe(self, share: float) -> None:
-        self.wipe = min(max(share, 0.0), 1.0)
-        self.update()
-
-    def flicker(self) -> None:
-        """A alone, B alone, both again."""
-        self.shown = {"": "a", "a": "b", "b": ""}[self.shown]
-        self.update()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._drag(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._drag(event)
-
-    def _drag(self, event: QMouseEvent) -> None:
-        if event.buttons() & Qt.LeftButton:
-            rect = self.frame_rect()
-            self.set_wipe((event.localPos().x() - rect.left()) / max(1.0, rect.width()))
-
-    def frame_rect(self) -> QRectF:
-        """Where the frame lies: aspect kept."""
-        if self._image.isNull():
-            return QRectF(self.rect())
-        zoom = min(self.width() / self._image.width(), self.height() / self._image.height())
-        w, h = self._image.width() * zoom, self._image.height() * zoom
-        return QRectF((self.width() - w) / 2, (self.height() - h) / 2, w, h)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(self._theme.picture))
-        result = self.result
-        if result is not None:
-            rect = self.frame_rect()
-            painter.setRenderHint(QPainter.SmoothPixmapTransform)
-            painter.save()
-            if self.mirror:
-                painter.translate(2 * rect.left() + rect.width(), 0)
-                painter.scale(-1, 1)
-            painter.drawImage(rect, self._image)
-            painter.restore()
-            at = rect.left() + self.wipe * rect.width()
-            line = {"a": rect.right() + 1, "b": rect.left() - 1}.get(self.shown, at)
-            left = QRectF(rect.left(), rect.top(), line - rect.left(), rect.height())
-            right = QRectF(line, rect.top(), rect.right() + 1 - line, rect.height())
-            self._skeletons(painter, rect, left, result)
-            if result.other is not None:
-                self._skeletons(painter, rect, right, result.other)
-            self._names(painter, rect, at)
-        painter.end()
-
-    def _skeletons(self, painter: QPainter, rect: QRectF, clip: QRectF, result: Result) -> None:
-        if clip.width() <= 0:
-            return
-        zoom = rect.width() / self._image.width()
-        painter.save()
-        painter.setClipRect(clip)
-        painter.translate(rect.topLeft())
-        if self.mirror:
-            painter.translate(rect.width(), 0)
-            painter.scale(-1, 1)
-        painter.scale(zoom, zoom)
-        for pose in result.poses:
-            painting.skeleton(painter, pose, zoom)
-        painter.restore()
-
-    def _names(self, painter: QPainter, rect: QRectF, at: float) -> None:
-        painter.setFont(font(9, QFont.Bold))
-        painter.setPen(QColor(255, 255, 255))
-        for name, flags in (("A", Qt.AlignLeft), ("B", Qt.AlignRight)):
-            if self.shown in ("", name.lower()):
-                painter.drawText(rect.adjusted(8, 6, -8, -6), flags | Qt.AlignTop, name)
-        if not self.shown:
-            painter.setPen(QPen(QColor(255, 255, 255, 220), 1.5))
-            painter.drawLine(QPointF(at, rect.top()), QPointF(at, rect.bottom()))
-            painter.setBrush(QColor(255, 255, 255, 220))
-            painter.drawEllipse(QPointF(at, rect.center().y()), _GRIP / 2, _GRIP / 2)
+_ROOM = 340  # pixels of height from which the bars are shown
 
 
 class Comparison(QWidget):
-    """wanted: the `Choice` that every picture shall be compared with, or None."""
+    """wanted: the `Choice` that every picture shall be compared with, or None.
+
+    Args:
+        models: names or files that B can be. backends, sizes: see `WayPickers`.
+    """
 
     wanted = pyqtSignal(object)
 
-    def __init__(self, models: Sequence[str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, models: Sequence[str], backends: Sequence[tuple[str, str]], sizes: Sequence[int],
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
-        self.view = WipeView()
-        self.other = Picker("model", "B: the network to compare with", 220)
-        self.other.addItems(list(models))
-        self.numbers, self.joints = QLabel(objectName="value"), QLabel(objectName="muted")
-        for label in (self.numbers, self.joints):
-            label.setFont(font(9))
-            label.setWordWrap(True)
+        self.view, self.bars = PairView(), JointBars()
+        self.model = Picker("model", "B: the network to compare with", 150)
+        self.ways = WayPickers(backends, sizes, self._wish)
+        # The plainest arithmetic, which others take short cuts of.
+        self._backend, self._precision = backends[-1]
+        self.side_by_side = segment("Side by side")
+        self.side_by_side.setCheckable(True)
+        self.numbers = QLabel(objectName="value", wordWrap=True)
+        self.numbers.setFont(font(9))
+        self.numbers.setMinimumHeight(2 * self.numbers.fontMetrics().lineSpacing())
         self._apart = Running()
-        row = QHBoxLayout()
-        row.addWidget(QLabel("compare with"))
-        row.addWidget(self.other, 1)
+        self._threads = 0
+        for model in models:
+            self._add_model(model)
+        self.model.setCurrentIndex(-1)
+        top, below = QHBoxLayout(), QHBoxLayout()
+        top.addWidget(QLabel("B"))
+        for picker in (self.model, *self.ways.all):
+            top.addWidget(picker, 1)
+        below.addWidget(self.numbers, 1)
+        below.addWidget(self.side_by_side, 0, Qt.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
-        layout.addLayout(row)
+        layout.addLayout(top)
         layout.addWidget(self.view, 1)
-        layout.addWidget(self.numbers)
-        layout.addWidget(self.joints)
-        self.other.activated.connect(lambda _: self.open())
+        layout.addLayout(below)
+        layout.addWidget(self.bars)
+        self.model.activated.connect(lambda _: self._model_picked())
+        self.side_by_side.toggled.connect(self.view.set_beside)
 
     def set_theme(self, theme: Theme) -> None:
-        self.view.set_theme(theme)
-        self.other.set_theme(theme)
+        for part in (self.view, self.bars, self.model, self.ways):
+            part.set_theme(theme)
 
-    def open(self) -> None:
-        """The page is looked at: the rival is wanted."""
-        self._apart = Running()
-        self.numbers.setText("B is loading…")
-        self.joints.setText("")
-        if self.other.currentText():
-            self.wanted.emit(Choice(self.other.currentText()))
+    def open(self, model: str, threads: int) -> None:
+        """The page is looked at: B is wanted, at first the model that runs as A.
+
+        threads: that A uses on the CPU, 0 on a GPU.
+        """
+        self._threads = threads
+        self._add_model(model)
+        if self.model.currentIndex() < 0:
+            self.choose(model)
+        else:
+            self._wish()
 
     def close_page(self) -> None:
         """Nobody looks any more: every picture costs once again."""
@@ -179,8 +89,13 @@ class Comparison(QWidget):
 
     def choose(self, model: str) -> None:
         """Compares with this model."""
-        self.other.setCurrentText(model)
-        self.open()
+        self._add_model(model)
+        self.model.setCurrentIndex(self.model.findData(model))
+        self._model_picked()
+
+    def failed(self, message: str) -> None:
+        """Why there is no B, or none of this picture."""
+        self.numbers.setText(message)
 
     def add(self, result: Result) -> None:
         """A new result has come."""
@@ -188,15 +103,43 @@ class Comparison(QWidget):
         other = result.other
         if other is None:
             return
-        of = difference(result, other)
-        self._apart.add(of)
-        a, b = network_ms(result), result.frame.timeline.ms().get("compare", 0.0)
-        self.numbers.setText(
-            f"A {Path(result.model).stem}: {a:.1f} ms    B {Path(other.model).stem}: {b:.1f} ms"
-            f"    frame {result.frame.id}: {self._apart}"
-        )
-        means = self._apart.torsos
-        order = np.argsort(-np.nan_to_num(means))
-        worst = [int(j) for j in order if not np.isnan(means[j])][:_WORST]
-        named = [f"{joint_title(j)} {100 * means[j]:.0f} %" for j in worst]
-        self.joints.setText("   ".join(named))
+        self._apart.add(result, other)
+        self.bars.show_apart(self._apart, result.frame.id)
+        sides = (f"{side}  {of.title}: {network_ms(of):.1f} ms"
+                 for side, of in (("A", result), ("B", other)))  # fmt: skip
+        self.numbers.setText("\n".join(sides))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is no room for both, the picture goes before the bars."""
+        self.bars.setVisible(event.size().height() >= _ROOM)
+
+    def _add_model(self, model: str) -> None:
+        if self.model.findData(model) < 0:
+            self.model.addItem(Path(model).stem, model)
+
+    def _model_picked(self) -> None:
+        """Another model: at its own size, in the arithmetic and threads of the one before."""
+        model = self.model.currentData()
+        try:
+            card = read_card(find(model))
+        except (OSError, WeightsError) as error:
+            for picker in self.ways.all:
+                picker.setEnabled(False)
+            self.failed(f"{error}")
+            self.wanted.emit(None)
+            return
+        backend, precision = self.ways.arithmetic.currentData() or (self._backend, self._precision)
+        if precision == "int8" and not card.ranges:
+            backend, precision = self._backend, self._precision
+        for picker in self.ways.all:
+            picker.setEnabled(True)
+        threads = self.ways.threads.currentData() if self._threads else 0
+        wish = Choice(model, backend, precision, threads=threads or self._threads)
+        self.ways.show(card.config, bool(card.ranges), wish, self._threads)
+        self._wish()
+
+    def _wish(self) -> None:
+        if not self.ways.size.isEnabled():
+            return
+        self.numbers.setText("B is loading…")
+        self.wanted.emit(self.ways.chosen(Choice(self.model.currentData())))

@@ -3,49 +3,104 @@
 from __future__ import annotations
 
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
+
+from livepose.cv import cv2
 from livepose.frames import Result
 
-BUDGET_MB = 256
+SECONDS = 10.0
+LIMIT_MB = 256
+_QUALITY = 90
+_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
 
 class History:
-    """Results as long as their pictures fit into a budget; the oldest go first."""
+    """Results of the last seconds, as far as they fit into memory; the oldest go first.
 
-    def __init__(self, budget_mb: float = BUDGET_MB) -> None:
-        self._budget = budget_mb * 1e6
-        self._size = 0.0
-        self._results: deque[Result] = deque()
+    Pictures are kept as JPEG: a tenth to a twentieth of the bytes, for 3 ms of work (1280x720),
+    which is done on a thread of its own and not on that of the UI. Maps are kept as they are, what
+    another network said of the same frame is not kept.
+    """
+
+    def __init__(self, seconds: float = SECONDS, limit_mb: float = LIMIT_MB) -> None:
+        self._seconds, self._limit = seconds, limit_mb * 1e6
+        self._moments: deque[_Moment] = deque()
+        self._encoder = ThreadPoolExecutor(1, "history")
 
     def __len__(self) -> int:
-        return len(self._results)
+        return len(self._moments)
+
+    @property
+    def size(self) -> int:
+        """Bytes of pictures and maps."""
+        return sum(moment.size for moment in self._moments)
 
     def add(self, result: Result) -> None:
-        """Takes the newest one."""
-        self._results.append(result)
-        self._size += _bytes(result)
-        while self._size > self._budget and len(self._results) > 1:
-            self._size -= _bytes(self._results.popleft())
+        """Takes the newest one; the same frame again takes the place of what was made of it."""
+        begun_ns = result.frame.timeline.start_ns
+        if self._moments and self._moments[-1].start_ns == begun_ns:
+            self._moments.pop().drop()
+        self._moments.append(_Moment(result, self._encoder))
+        oldest_ns, size = begun_ns - self._seconds * 1e9, self.size
+        while len(self._moments) > 1 and (
+            size > self._limit or self._moments[0].start_ns < oldest_ns
+        ):
+            gone = self._moments.popleft()
+            size -= gone.size
+            gone.drop()
 
     def at(self, index: int) -> Result:
         """0 is the oldest; beyond the ends it is the one there."""
-        return self._results[min(max(index, 0), len(self._results) - 1)]
-
-    def find(self, result: Result) -> int:
-        """Its index now, or 0 where it has gone."""
-        return next((i for i, r in enumerate(self._results) if r is result), 0)
-
-    def age_s(self, index: int) -> float:
-        """How much older than the newest one."""
-        newest, one = self._results[-1].frame, self.at(index).frame
-        return (newest.timeline.start_ns - one.timeline.start_ns) / 1e9
+        return self._moments[min(max(index, 0), len(self._moments) - 1)].result()
 
     def clear(self) -> None:
-        self._results.clear()
-        self._size = 0.0
+        for moment in self._moments:
+            moment.drop()
+        self._moments.clear()
 
 
-def _bytes(result: Result) -> int:
-    return result.frame.image.nbytes + sum(
-        m.xy.nbytes + m.zy.nbytes + m.xz.nbytes for m in result.heatmaps
-    )
+class _Moment:
+    """A result with its picture packed, or about to be."""
+
+    def __init__(self, result: Result, encoder: ThreadPoolExecutor) -> None:
+        frame = result.frame
+        self.start_ns = frame.timeline.start_ns
+        self._packed: Future[np.ndarray] = encoder.submit(_packed, frame.image)
+        self._raw = frame.image.nbytes
+        self._maps = _map_bytes(result)
+        self._rest = replace(result, frame=replace(frame, image=_NO_PICTURE), other=None)
+
+    @property
+    def size(self) -> int:
+        return self._maps + (self._packed.result().nbytes if self._packed.done() else self._raw)
+
+    def result(self) -> Result:
+        packed = self._packed.result()
+        image = packed if packed.ndim == 3 else np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+        return replace(self._rest, frame=replace(self._rest.frame, image=image))
+
+    def drop(self) -> None:
+        """It goes away, and need not be packed any more."""
+        self._packed.cancel()
+
+
+def _packed(image: np.ndarray) -> np.ndarray:
+    """BGR bytes as JPEG, (N,), or as they are where that cannot hold them."""
+    with suppress(cv2.error):
+        good, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
+        if good:
+            return data
+    return image
+
+
+def _map_bytes(result: Result) -> int:
+    """Maps are parts of arrays for all squares of a picture, which stay as a whole, and once."""
+    maps = [m for each in result.heatmaps for m in (each.xy, each.zy, each.xz)]
+    maps += [m for each in result.heatmaps for stage in each.stages
+             for m in (stage.xy, stage.zy, stage.xz) if m is not None]  # fmt: skip
+    wholes = (m.base if isinstance(m.base, np.ndarray) else m for m in maps)
+    return sum({whole.ctypes.data: whole.nbytes for whole in wholes}.values())

@@ -34,6 +34,7 @@ MEANING = {
     "download": "Back from the device",
     "track": "Who is who, smoothing, metres",
     "compare": "The other network of a comparison",
+    "probe": "The network once more, for the answer of the unit that is looked at",
     "handover": "From the engine until the window begins to paint",
     "paint": "Painting, until the pixels have gone to the screen",
     "total": "Age of the picture at the moment it is on the screen",

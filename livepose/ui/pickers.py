@@ -38,6 +38,17 @@ class Picker(QComboBox):
         self._theme = theme
         self.update()
 
+    def fill(self, entries: Sequence[tuple[str, object]], current: object) -> None:
+        """(text, data) of all entries; the current one, by its data, is chosen without a signal."""
+        self.blockSignals(True)
+        if [self.itemText(i) for i in range(self.count())] != [text for text, _ in entries]:
+            self.clear()
+            for text, data in entries:
+                self.addItem(text, data)
+        there = [data for _, data in entries]
+        self.setCurrentIndex(there.index(current) if current in there else -1)
+        self.blockSignals(False)
+
     def showPopup(self) -> None:
         longest = max((self.fontMetrics().horizontalAdvance(self.itemText(i))
                        for i in range(self.count())), default=0)  # fmt: skip

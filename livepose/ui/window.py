@@ -82,10 +82,11 @@ class MainWindow(QMainWindow):
         self.status = StatusStrip()
         self.latency = LatencyPanel()
         device = choose(options.device).device.type
-        self.knobs = NetworkKnobs(store.best(), available_backends(device), SIZES)
+        backends = available_backends(device)
+        self.knobs = NetworkKnobs(store.best(), backends, SIZES)
         self.tuning = TuningPanel(self.session.settings, self.knobs)
         self._views = MenuButton([self.actions_[f"view_{view}"] for view in VIEWS])
-        self.pages = Workbench(self.view3d, [self._views], self.session, device)
+        self.pages = Workbench(self.view3d, [self._views], self.session, device, backends)
         pickers = (self.sources, self.models, self.heat)
         self.bar = ToolBar(self.actions_, pickers, self._theme_choice)
         self._saver = screenshot.Saver(self)
@@ -160,7 +161,7 @@ class MainWindow(QMainWindow):
             "screenshot": self._screenshot,
             **{f"view_{view}": partial(self._look, view) for view in VIEWS},
             "trails": self._set_trails,
-            "flicker": self.pages.comparison.view.flicker,
+            **self.pages.slots(),
             "tuning": self._show_tuning,
             "latency": self.latency.setVisible,
             "fullscreen": self._set_fullscreen,
@@ -250,6 +251,8 @@ class MainWindow(QMainWindow):
     def _on_event(self, event: Event) -> None:
         self._notices.add(event)
         self.banner.show_notice(self._notices.current)
+        if event.kind == "compare":
+            self.pages.comparison.failed(event.message)
         if event.origin == "capture" and self.picture.result is None and event.level == "error":
             self.picture.set_hint("No picture yet. Choose another source above, or open a file.")
 
@@ -272,7 +275,9 @@ class MainWindow(QMainWindow):
             self.latency.set_stats(stats)
         if self.tuning.isVisible() and result is not None:
             self.tuning.set_poses(result.poses)
-            self.knobs.set_running(self.session.choice, self.session.network, stats.threads)
+            self.knobs.set_running(
+                self.session.choice, self.session.network, stats.threads, self.session.loading
+            )
         self.pages.refresh()
         self.sources.set_current(self.session.source)
         self.models.set_models(self.session.models, self.session.model)

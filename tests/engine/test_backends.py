@@ -18,6 +18,7 @@ from livepose.engine.device import Placement
 from livepose.engine.loading import Choice, Loader
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import load_model, save_model
+from livepose.skeleton import J
 from livepose.timing.timeline import Timeline, now_ns
 from tests.engine.fakes import CPU, Log, session, tiny, wait_for
 
@@ -62,7 +63,23 @@ def test_same_poses(name: str, kind: str) -> None:
         np.testing.assert_allclose(got.confidence, wanted.confidence, atol=1e-3)
         for a, b in zip(got.maps, wanted.maps, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
+        assert got.stages == ()  # compiled: the last maps only
     assert backend(IMAGE, SQUARES).maps == ()
+
+
+def test_torch_gives_the_stages_where_maps_are_wanted() -> None:
+    backend = TorchBackend(net("context"), CPU)
+    attention, lifting = backend(IMAGE, SQUARES, want_maps=True).stages
+    assert (attention.name, lifting.name) == ("before attention", "before lifting")
+    assert attention.xy is not None
+    assert attention.xy.shape == (3, J, 16, 16)
+    assert attention.zy is attention.xz is None
+    assert lifting.zy is not None
+    assert lifting.zy.shape == (3, J, 8, 24)
+    assert lifting.xz is not None
+    np.testing.assert_allclose(lifting.xz.sum((2, 3)), 1, atol=1e-4)
+    assert backend(IMAGE, SQUARES).stages == ()
+    assert TorchBackend(net("plain"), CPU)(IMAGE, SQUARES, want_maps=True).stages == ()
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino", "onnxruntime"])

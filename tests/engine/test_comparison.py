@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from livepose import cli
+from livepose.bench import compare
 from livepose.bench.compare import parse
 from livepose.cv import cv2
-from livepose.engine.comparison import difference, matched
+from livepose.engine.comparison import Running, difference, matched
 from livepose.engine.loading import Choice
+from livepose.engine.predictor import Predictor
+from livepose.engine.settings import EngineSettings
 from livepose.frames import Pose, Region, Result
 from livepose.models.store import save_model
 from livepose.skeleton import INDEX, J
-from tests.engine.fakes import frame, tiny
+from tests.engine.fakes import TINY, frame, predictor, sure
 from tests.lift.test_lift import standing
 
 
@@ -75,17 +79,81 @@ def test_what_shall_run_is_read_from_one_word() -> None:
             parse(wrong)
 
 
-def test_the_command_writes_table_figures_and_video(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_mean_begins_anew_when_one_of_the_two_changes() -> None:
+    f, apart = frame(), Running()
+    for shift, way in ((10.0, "b@64"), (0.0, "b@96")):
+        b = Result(f, (somebody(100, shift),), "b", way=way)
+        apart.add(Result(f, (somebody(100),), "a", way="a@64"), b)
+        assert apart.last is not None
+        assert np.array_equal(apart.torsos, apart.last.torsos)  # nothing of what was before
+    b = Result(f, (somebody(100, 10),), "b", way="b@96")
+    apart.add(Result(f, (somebody(100),), "a", way="a@64"), b)
+    assert 0 < apart.torsos.max() < apart.last.torsos.max()
+
+
+def test_who_joins_follows_the_same_people() -> None:
+    class Everybody:
+        def __call__(self, image: np.ndarray) -> list[Region]:
+            return [Region(x, 120, 60) for x in (60, 160, 260)]
+
+    class Nobody:
+        def __call__(self, image: np.ndarray) -> list[Region]:
+            return []
+
+    a = predictor(sure(), Everybody(), settings=EngineSettings(people=3))
+    b = predictor(sure(), Nobody(), settings=EngineSettings(people=3))
+    f = frame()
+    followed = a(f).poses
+    assert len(followed) == 3
+    assert not b(f).poses
+    b.join(a)
+    assert [p.id for p in b(f).poses] == [p.id for p in followed]
+    assert [p.region for p in b(f).poses] == [p.region for p in followed]
+
+
+def test_the_command_follows_people_as_a_run_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip, model = tmp_path / "in.avi", tmp_path / "tiny.safetensors"
-    out = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 30, (96, 64))
+    clip, files = _clip(tmp_path / "in.avi"), [tmp_path / f"{n}.safetensors" for n in "ab"]
+    for file in files:
+        save_model(file, sure(config=replace(TINY, input_size=128)), {}, {})
+    called: list[Spied] = []
+
+    class Spied(Predictor):
+        def __call__(self, *more: Any, **named: Any) -> Result:
+            called.append(self)
+            return super().__call__(*more, **named)
+
+    three = [Region(x, 32, 30) for x in (20, 48, 76)]
+    monkeypatch.setattr(compare, "Predictor", Spied)
+    monkeypatch.setattr(compare.detector, "load", lambda make, placement: lambda image: three)
+    models = [f"{file}/torch/float32" for file in files]
+    command = ["compare", *models, "--source", str(clip), "--device", "cpu", "--frames", "4"]
+    assert cli.main([*command, "--people", "3", "--no-smooth"]) == 0
+    a, b = called[0], called[1]
+    assert called == [a, b, b, a, a, b, b, a]  # in turns
+    assert a.detector is b.detector
+    for predict in (a, b):
+        assert (predict.settings.people, predict.settings.smoothing.on) == (3, False)
+        assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 96}
+    assert "3.00 people found by both" in capsys.readouterr().out
+    assert cli.main([*command, "--people", "0"]) == 2
+    assert "people must be 1 to" in capsys.readouterr().err
+
+
+def _clip(file: Path) -> Path:
+    out = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 30, (96, 64))
     for k in range(8):
         out.write(np.full((64, 96, 3), 20 * k, np.uint8))
     out.release()
-    net = tiny()
-    net.presence_bias.data.fill_(50.0)
-    save_model(model, net, {}, {})
+    return file
+
+
+def test_the_command_writes_table_figures_and_video(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, model = _clip(tmp_path / "in.avi"), tmp_path / "tiny.safetensors"
+    save_model(model, sure(), {}, {})
     video, figures = tmp_path / "ab.mp4", tmp_path / "ab.json"
     assert cli.main(["compare", f"{model}/torch/float32", f"{model}/torch/bfloat16",
                      "--source", str(clip), "--video", str(video), "--json", str(figures),
@@ -95,6 +163,7 @@ def test_the_command_writes_table_figures_and_video(
     assert found["both_found"] == 1
     assert found["difference_torsos"] >= 0
     assert found["a"]["median_ms"] > 0
+    assert found["b"]["name"] == "tiny@64/torch/bfloat16"
     read = cv2.VideoCapture(str(video))
     assert read.get(cv2.CAP_PROP_FRAME_COUNT) == 8
     assert read.get(cv2.CAP_PROP_FRAME_WIDTH) == 192

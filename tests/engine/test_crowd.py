@@ -12,6 +12,7 @@ import torch
 
 from livepose.engine.backends import TorchBackend
 from livepose.engine.crowd import smaller
+from livepose.engine.loading import Choice
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Region
 from livepose.models.detector import PersonNet
@@ -70,12 +71,18 @@ def test_a_session_makes_them_ready_when_several_people_are_wanted() -> None:
     try:
         live.start()
         wait_for(lambda: len(log.results) > 2)
-        predict = live._engine._predictor
+        predict = live._engine.networks.live
         assert predict is not None
         assert not predict.smaller
         live.settings = EngineSettings(people=5)
         wait_for(lambda: predict.smaller)
         assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 96}
+        live.compare(Choice("rival", "torch", "float32"))  # it gets the same squares
+        wait_for(lambda: live._engine.networks.rival and live._engine.networks.rival.smaller)
+        rival = live._engine.networks.rival
+        assert rival is not None
+        assert {n: backend.size for n, backend in rival.smaller.items()} == {3: 96}
+        assert rival.smaller[3] is not predict.smaller[3]
         live.use("other")  # another network starts without them, and gets its own
         wait_for(lambda: live.model == "other" and predict.smaller)
         assert predict.smaller[3].size == 96

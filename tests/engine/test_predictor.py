@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +15,11 @@ from livepose.engine.backends import TorchBackend
 from livepose.engine.predictor import Predictor
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Region
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.multitask import MultiTaskConfig
+from livepose.models.networks import build
 from livepose.skeleton import INDEX, J
-from tests.engine.fakes import found, frame, predictor, tiny
+from tests.engine.fakes import CPU, found, frame, predictor, tiny
 
 
 def test_region_follows_with_room() -> None:
@@ -76,12 +82,45 @@ def test_poses_come_in_pixels_of_the_frame() -> None:
     centres = (2 * np.arange(16) - 15) / 16
     x = (near.sum(1) * centres).sum(1) * maps.region.side / 2 + maps.region.cx
     assert np.allclose(joints[:, 0], x, atol=0.1)
+    assert np.allclose(maps.xyz[:, 0], (near.sum(1) * centres).sum(1), atol=1e-5)
     assert result.poses[0].region == region.whole(320, 240)
     again = predict(frame()).poses[0]
     assert again.region != region.whole(320, 240)  # closes in on the person
     assert again.id == result.poses[0].id
     predict.forget()
     assert predict(frame()).poses[0].region == region.whole(320, 240)
+
+
+LIFTED = Config("small", 64, heatmap_stride=8, lift_layers=1, lift_width=16)
+
+
+def test_maps_tell_what_is_drawn_and_which_stages_there_are() -> None:
+    for config, drawn, stages in (
+        (LIFTED, (), ["before lifting"]),
+        (replace(LIFTED, lift_layers=0, output="fc"), ("xy",), []),
+        (MultiTaskConfig("small", 64, 8, 16), ("xy", "zy", "xz"), ["detectors"]),
+    ):
+        net = build(config).eval()
+        net.presence_bias.data.fill_(50.0)
+        (maps,) = predictor(net)(frame(), want_heatmaps=True).heatmaps
+        assert maps.drawn == drawn
+        assert [stage.name for stage in maps.stages] == stages
+        assert all(stage.xy is not None and len(stage.xy) == J for stage in maps.stages)
+
+
+def test_a_stage_that_the_backend_does_not_give_is_named_all_the_same() -> None:
+    class Last(TorchBackend):
+        def __call__(self, *args: Any, **named: Any) -> Any:
+            return super().__call__(*args, **named)._replace(stages=())
+
+    net = MargiPose(LIFTED).eval()
+    net.presence_bias.data.fill_(50.0)
+    predict = predictor(net)
+    predict.backend = Last(net, CPU)
+    (maps,) = predict(frame(), want_heatmaps=True).heatmaps
+    (stage,) = maps.stages
+    assert stage.name == "before lifting"
+    assert stage.xy is stage.zy is stage.xz is None
 
 
 def test_nobody_is_no_pose() -> None:

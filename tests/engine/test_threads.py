@@ -5,21 +5,41 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from livepose import resources
+from livepose.capture import Slot
+from livepose.cv import cv2
 from livepose.engine import device
 from livepose.engine.loading import Choice
+from livepose.engine.probing import Probe
 from livepose.engine.session import Session
+from livepose.engine.settings import EngineSettings
+from livepose.engine.switching import Networks
 from livepose.engine.worker import InferenceThread
 from livepose.frames import Event, Frame, Result
+from livepose.models.detector import PersonNet
 from livepose.models.margipose import MargiPose
 from livepose.models.store import WeightsError
-from tests.engine.fakes import CALM, TINY, Log, SlowNet, frame, session, tiny, wait_for
+from tests.engine.fakes import (
+    CALM,
+    TINY,
+    Log,
+    SlowNet,
+    frame,
+    nobody,
+    predictor,
+    session,
+    sure,
+    tiny,
+    wait_for,
+)
 
 
 def test_latency_is_bounded_with_a_network_ten_times_slower_than_the_source() -> None:
@@ -86,8 +106,6 @@ def test_a_failing_listener_does_not_end_the_thread() -> None:
 
 
 def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
-    from livepose.capture import Slot
-
     events: list[Event] = []
     meta = device.Placement(torch.device("cuda"), torch.float16)
     slot: Slot[Frame] = Slot()
@@ -99,13 +117,29 @@ def test_a_gpu_that_fails_later_gives_way_to_the_cpu() -> None:
         def __call__(self, *a: object) -> Result:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    thread._predictor, thread._wanted = Broken(), []  # type: ignore[assignment]
+    thread.networks.live = Broken()  # type: ignore[assignment]
     with monkey.context():
         for _ in range(3):
             thread._infer(frame())
-    assert thread.placement.device.type == "cpu"
-    assert "illegal memory access" in thread.placement.note
+    assert thread.networks.placement.device.type == "cpu"
+    assert "illegal memory access" in thread.networks.placement.note
     assert "fallback" in [e.kind for e in events]
+
+
+def test_a_detector_that_cannot_run_leaves_one_person() -> None:
+    log = Log()
+
+    class TooLarge(PersonNet):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            raise RuntimeError("out of memory\ndetails")
+
+    s = session("synthetic:64x48@50", log, load=sure, load_detector=lambda: TooLarge().eval())
+    s.start()
+    wait_for(lambda: any(r.poses for r in log.results))
+    assert s.stop()
+    told = [e.message for e in log.events if e.kind == "detector"]
+    assert len(told) == 1
+    assert "(out of memory)" in told[0]
 
 
 def test_switching_models_and_one_that_does_not_load() -> None:
@@ -130,9 +164,7 @@ def test_going_over_to_another_way_keeps_who_is_followed_and_goes_on_meanwhile()
     def slow(name: str) -> MargiPose:
         if name != "tiny":
             time.sleep(0.5)
-        net = tiny()
-        net.presence_bias.data.fill_(50.0)  # sure of everything
-        return net
+        return sure()
 
     log = Log()
     s = session("synthetic:64x48@50", log, load=slow)
@@ -170,6 +202,171 @@ def test_two_networks_look_at_the_same_frames() -> None:
             assert "compare" in r.frame.timeline.ms()
     s.compare(None)
     wait_for(lambda: log.results[-1].other is None)
+    assert s.stop()
+
+
+def failing(calls: int) -> MargiPose:
+    """Works so many times."""
+    net, left = sure(), [calls]
+
+    def logits(x: torch.Tensor):  # type: ignore[no-untyped-def]
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("no kernel for it")
+        return MargiPose.logits(net, x)
+
+    net.logits = logits  # type: ignore[method-assign]
+    return net
+
+
+def test_what_fails_beside_the_live_network_leaves_its_skeletons() -> None:
+    log = Log()
+    s = session("synthetic:64x48@50", log,
+                load=lambda name: failing(3 + 2) if name == "flaky" else sure())  # fmt: skip
+    s.start()
+    wait_for(lambda: log.results)
+    s.compare(Choice("flaky", "torch"))  # warm after three, fails from its third picture on
+    s.probe = Probe("nowhere", 0)
+    wait_for(lambda: {"compare", "probe"} <= set(log.kinds()))
+    before = len(log.results)
+    wait_for(lambda: len(log.results) > before + 5)
+    assert s.stop()
+    assert sum(r.other is not None for r in log.results) == 2
+    assert all(r.poses for r in log.results)
+    assert all(r.activation is None for r in log.results)
+    assert {"compare", "probe"} <= set(log.results[-1].frame.timeline.ms())
+    told = [e for e in log.events if e.level == "error"]
+    assert sorted(e.kind for e in told) == ["compare", "probe"]  # not one for each frame
+    assert any("no kernel for it" in e.message for e in told)
+
+
+def test_a_rival_that_fails_on_the_gpu_does_not_give_the_gpu_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device.Placement, "device_name", property(lambda self: str(self.device)))
+    events: list[Event] = []
+    results: list[Result] = []
+    meta = device.Placement(torch.device("cuda"), torch.float16)
+    thread = InferenceThread(Slot(), "tiny", meta, results.append, events.append, tiny, "torch")
+    thread.networks.live = predictor(sure())
+    thread.networks.rival = predictor(failing(0))
+    for _ in range(5):
+        thread._infer(frame())
+    assert thread.networks.placement is meta
+    assert all(r.poses for r in results)
+    assert [e.kind for e in events] == ["compare"]
+
+
+def test_a_rival_that_does_not_load_is_told() -> None:
+    def load(name: str) -> MargiPose:
+        if name == "broken":
+            raise WeightsError("broken.safetensors is cut off; get it again")
+        return tiny()
+
+    log = Log()
+    s = session("synthetic:64x48@50", log, load=load)
+    s.start()
+    wait_for(lambda: log.results)
+    s.compare(Choice("broken", "torch"))
+    wait_for(lambda: "compare" in log.kinds())
+    s.compare(Choice("other", "torch"))
+    wait_for(lambda: log.results[-1].other is not None)
+    assert s.stop()
+
+
+def test_no_wish_is_lost_between_two_threads() -> None:
+    tried: set[str] = set()
+
+    def load(name: str) -> MargiPose:
+        tried.add(name)
+        raise WeightsError(name)
+
+    nothing = device.Placement(torch.device("cpu"), torch.float32)
+    networks = Networks(Choice("first"), nothing, load, nobody, lambda e: None, lambda: None)
+    lost: list[str] = []
+
+    def wish() -> None:
+        for k in range(300):
+            networks.use(Choice(f"{k}"))
+            end = time.monotonic() + 5
+            while f"{k}" not in tried and time.monotonic() < end:
+                pass
+            if f"{k}" not in tried:
+                lost.append(f"{k}")
+                return
+
+    user = threading.Thread(target=wish)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        user.start()
+        while user.is_alive():
+            networks.advance(EngineSettings())
+    finally:
+        sys.setswitchinterval(interval)
+    assert not lost
+    assert not networks.loading
+
+
+def test_a_held_picture_goes_through_again_when_something_else_is_wanted() -> None:
+    log = Log()
+    s = session("synthetic:64x48@50", log, load=sure)
+    s.start()
+    wait_for(lambda: log.results)
+    s.pause()
+    wait_for(lambda: s.idle)
+    time.sleep(0.3)
+    s.painted(log.results[-1])
+    count, held, painted = len(log.results), log.results[-1].frame, s.stats().painted
+
+    def again() -> Result:
+        """The next result, of the picture that is held."""
+        nonlocal count
+        wait_for(lambda: len(log.results) > count)
+        count = len(log.results)
+        result = log.results[-1]
+        assert (result.frame.id, result.frame.image) == (held.id, held.image)
+        assert result.frame.timeline.start_ns == held.timeline.start_ns  # as old as it is
+        assert result.frame.timeline.ms()["held"] >= 500
+        s.painted(result)
+        return result
+
+    s.want_heatmaps = True
+    maps = again()
+    assert maps.heatmaps
+    assert np.array_equal(maps.poses[0].joints, log.results[-2].poses[0].joints)
+    s.probe = Probe("high", 0)
+    assert again().activation is not None
+    s.compare(Choice("other", "torch", "float32", 96))
+    other = again().other
+    assert other is not None
+    assert other.way == "other@96/torch/float32"
+    s.use(Choice("another", "torch", "float32", 96))
+    moved = again()
+    assert moved.way == "another@96/torch/float32"
+    # The same network at the same size: neither is steadied by what was before.
+    assert moved.other is not None
+    assert np.array_equal(moved.poses[0].joints, moved.other.poses[0].joints)
+    s.redo()
+    again()
+    assert s.stats().painted == painted  # how long one looks at a picture is no lag
+    time.sleep(0.8)
+    assert len(log.results) == count  # and only then
+    s.open("synthetic:80x60@50")
+    wait_for(lambda: log.results[-1].frame.width == 80)
+    assert s.stop()
+
+
+def test_the_last_picture_of_a_file_goes_through_again_too(tmp_path: Path) -> None:
+    file = tmp_path / "one.png"
+    cv2.imwrite(str(file), np.full((48, 64, 3), 90, np.uint8))
+    log = Log()
+    s = session(str(file), log, load=sure)
+    s.start()
+    wait_for(lambda: s.state == "ended" and log.results)
+    s.want_heatmaps = True
+    wait_for(lambda: log.results[-1].heatmaps)
+    assert len(log.results) == 2
     assert s.stop()
 
 

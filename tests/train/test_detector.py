@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from livepose.evaluate.detection import Found, judged, summary
 from livepose.models import store
 from livepose.models.detector import STRIDE, PersonNet, decode, shared
 from livepose.models.store import WeightsError, load_detector, save_detector
+from livepose.train import detector
 from livepose.train.detector import collate, losses, targets
 from tests.engine.fakes import CPU
 
@@ -119,6 +123,36 @@ def test_it_learns_what_it_is_shown() -> None:
         (middle + box).backward()
         optimiser.step()
     assert (middle + box).item() < 0.5 * first
+
+
+def test_training_goes_on_where_it_was_stopped(
+    crowd: Crowd, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector, "BATCH", 1)
+    start = shared / "pretrained/movenet-lightning.safetensors"
+    scenes = Crowd(crowd.cutouts, crowd.whole, crowd.empty, 0, 3, 1)
+
+    def go(name: str, steps: int = 3) -> tuple[PersonNet, dict[str, float] | None]:
+        own = argparse.Namespace(seed=1, start=start, out=tmp_path / name, steps=steps)
+        return detector.run(scenes, [crowd[0]], own)[:2]
+
+    through, figures = go("a")
+    assert figures is not None
+    update = detector._update
+
+    def stopped(*args):  # type: ignore[no-untyped-def]
+        os.kill(os.getpid(), signal.SIGINT)
+        return update(*args)
+
+    monkeypatch.setattr(detector, "_update", stopped)
+    assert go("b")[1] is None
+    monkeypatch.setattr(detector, "_update", update)
+    with pytest.raises(ValueError, match="belongs to"):
+        go("b", steps=9)
+    again, same = go("b")
+    assert same == figures
+    for name, value in through.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
 
 
 def test_detection_is_measured_as_by_hand() -> None:

@@ -26,12 +26,18 @@ folder = Path(sys.argv[1])
 joints = np.random.default_rng(0).uniform(20, 80, (4, J, 2)).astype("f4")
 full = np.ones((4, J), "f4")
 images = tuple(folder / f"{i}.png" for i in range(4))
-people = Samples("made", images, joints, full > 0, full, full * np.nan)
+depth = full * np.arange(J) % 7
+depth[1:] = np.nan  # few have depth, and few labels: most batches of one process have none
+known = full > 0
+known[2:, 5:] = False
+people = Samples("made", images, joints, known, full, depth)
 config = TrainConfig(
     data=(Part("lsp", ""),), network=Config(input_size=64, context_layers=1, context_width=8),
     steps=3, batch=4, workers=0, warm_up=1, validate_every=3, seed=3, precision="float32",
 )
-Run(config, folder / sys.argv[2]).train([(people, 1.0)], people)
+run = Run(config, folder / sys.argv[2])
+run.resume()
+run.train([(people, 1.0)], people)
 """
 
 
@@ -50,13 +56,17 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
         torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("one", "two")
     )
     assert both["step"] == 3
-    # Each process takes the mean over its own labels, and AdamW makes much of small differences:
-    # the same steps, but not to the last digit.
+    # AdamW makes much of the smallest differences, where gradients are near 0.
     torch.manual_seed(3)
     start = MargiPose(Config(input_size=64, context_layers=1, context_width=8)).state_dict()
     a, b = (
         torch.cat([(run["net"][k] - v).flatten() for k, v in start.items()]) for run in (one, both)
     )
     assert a.norm() > 0.1
-    assert torch.cosine_similarity(a, b, 0) > 0.9
+    assert torch.cosine_similarity(a, b, 0) > 0.99
     assert len((tmp_path / "two/log.jsonl").read_text().splitlines()) == 1
+    # Not to be gone on with by another number of processes.
+    command = [sys.executable, str(script), str(tmp_path), "two"]
+    alone = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300,
+                           check=False)  # fmt: skip
+    assert "go on with as many" in alone.stderr

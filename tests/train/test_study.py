@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from livepose import cli
 from livepose.models.margipose import Config
+from livepose.models.multitask import MultiTaskConfig
+from livepose.skeleton import J
 from livepose.train import study, study_output, study_tasks
-from livepose.train.config import TrainConfig
+from livepose.train.config import Part, TrainConfig
+from livepose.train.loop import Run, learning_rate
 
 
 def test_networks_of_the_output_study() -> None:
@@ -75,6 +80,33 @@ def test_study_trains_measures_and_goes_on(
     assert cli.main(arguments) == 0
     assert (out / "study-fc-7.safetensors").stat().st_mtime_ns == before
     assert cli.main([*arguments, "--data", str(tmp_path)]) == 2
+
+
+def test_detection_first_leaves_the_regressor_alone_and_then_begins_anew(tmp_path: Path) -> None:
+    network = MultiTaskConfig(channels=8, hidden=8)
+    config = TrainConfig((Part("lsp", "none"),), network=network, steps=6, warm_up=2,
+                         detection="first", workers=0, rate=1e-2, precision="float32")  # fmt: skip
+    run = Run(config, tmp_path)
+    full = torch.ones(2, J)
+    batch = {"image": torch.zeros(2, 192, 192, 3, dtype=torch.uint8), "xyz": torch.zeros(2, J, 3),
+             "known": full > 0, "depth_known": full > 0, "present": full}  # fmt: skip
+    start = copy.deepcopy(run.net.state_dict())
+
+    def changed(name: str) -> bool:
+        return not torch.equal(run.net.state_dict()[name], start[name])
+
+    for _ in range(3):
+        assert set(run._update(dict(batch))) == {"joints", "parts"}
+    assert changed("detect.weight")
+    assert changed("shared.weight")
+    assert not changed("last.weight")  # weight decay neither
+    detectors = run.net.state_dict()["detect.weight"].clone()
+    assert set(run._update(dict(batch))) == {"xy", "z", "presence"}
+    # Its first step is as small as the first step of any training.
+    assert 0 < (run.net.state_dict()["last.bias"] - start["last.bias"]).abs().max() <= 5.1e-3
+    assert torch.equal(detectors, run.net.state_dict()["detect.weight"])
+    rates = [learning_rate(step, config) for step in range(6)]
+    assert rates[:3] == rates[3:]
 
 
 def test_the_task_study_trains_all_three(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from livepose.engine.loading import Choice
 from livepose.engine.settings import EngineSettings
 from livepose.frames import Event, Frame, Heatmaps, Pose, Region, Result
+from livepose.models.margipose import Config, MargiPose
+from livepose.models.store import save_model
 from livepose.skeleton import INDEX, JOINTS, J
 from livepose.timing.stats import Latency, StageStats, Stats
 from livepose.timing.timeline import Timeline, now_ns
@@ -40,6 +43,15 @@ def person(
     )  # fmt: skip
 
 
+def saved(folder: Path, name: str) -> str:
+    """The file of a small network with its card."""
+    file = folder / f"{name}.safetensors"
+    net = MargiPose(Config("small", 64, heatmap_stride=8))
+    net.presence_bias.data.fill_(50.0)  # sure of everything
+    save_model(file, net, {}, {})
+    return str(file)
+
+
 def timeline() -> Timeline:
     """Of a frame that has just come out of the engine."""
     times = Timeline(now_ns() - 20_000_000)
@@ -68,7 +80,7 @@ def result(
 
 
 def heatmaps(pose: Pose, size: int = 32) -> Heatmaps:
-    """A narrow peak at each joint."""
+    """A narrow peak at each joint; the same map three times."""
     region, grid = pose.region, np.arange(size) + 0.5
     corner = np.array([region.cx, region.cy]) - region.side / 2
     at = (pose.joints - corner) / region.side * size
@@ -76,7 +88,8 @@ def heatmaps(pose: Pose, size: int = 32) -> Heatmaps:
     y = np.exp(-((grid - at[:, 1:]) ** 2) / 2)
     xy = (y[:, :, None] * x[:, None, :]).astype(np.float32)
     xy /= xy.sum((1, 2), keepdims=True)
-    return Heatmaps(xy, xy, xy, region)
+    x, y = (2 * at / size - 1).T
+    return Heatmaps(xy, xy, xy, region, np.stack([x, y, (x + y) / 2], 1))
 
 
 class FakeSession:
@@ -88,7 +101,7 @@ class FakeSession:
         self.deliver, self.tell = on_result, on_event
         self.calls: list[tuple[object, ...]] = []
         self.painted_results: list[Result] = []
-        self.paused = False
+        self.paused = self.loading = False
         self.want_heatmaps = False
         self.probe = None
         self.source, self.model = "0", "tiny"
@@ -125,6 +138,9 @@ class FakeSession:
         self.calls.append(("resume",))
         self.paused = False
 
+    def redo(self) -> None:
+        self.calls.append(("redo",))
+
     def step(self) -> None:
         self.calls.append(("step",))
 
@@ -137,6 +153,7 @@ class FakeSession:
         return Stats(
             stages, end_to_end if stages else StageStats(), 30.0, 20.0, 20.0, 90, 30,
             len(self.painted_results), "CPU (2 threads)", "bfloat16", self.note, "Camera 0",
+            threads=2,
         )  # fmt: skip
 
     def sources(self) -> list[tuple[str, str]]:

@@ -109,6 +109,24 @@ def test_keys_reach_the_session(app, window, until) -> None:
     assert window._help is None
 
 
+def test_arrows_belong_to_the_slider_that_has_the_focus(app, window, until) -> None:
+    from PyQt5.QtCore import Qt
+    from PyQt5.QtTest import QTest
+
+    app.setActiveWindow(window)
+    until(lambda: app.activeWindow() is window)
+    window.actions_["tuning"].trigger()
+    slider = window.tuning.sliders["smoothing.beta"]
+    slider.setFocus()
+    until(slider.hasFocus)
+    value = slider.value()
+    QTest.keyClick(slider, Qt.Key_Right)
+    assert slider.value() == value + 1
+    QTest.keyClick(slider, Qt.Key_Left)
+    assert slider.value() == value
+    assert ("step",) not in window.session.calls
+
+
 def test_pickers(window, until) -> None:
     session = window.session
     until(lambda: window.sources.findData("clip.mp4") >= 0)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from livepose.crop import Square, cut
+from livepose.frames import Stage
+from livepose.models.networks import NetworkConfig
 from livepose.timing.timeline import Timeline
 
 
@@ -20,18 +22,23 @@ class Raw(NamedTuple):
     """What the network says of B squares.
 
     xyz: (B, J, 3) normalised coordinates. confidence: (B, J). maps: xy (B, J, H, W),
-    zy (B, J, H', D) and xz (B, J, D, W') probability maps, or nothing.
+    zy (B, J, H', D) and xz (B, J, D, W') probability maps, or nothing. stages: those before them,
+    each with B in front, where maps are wanted and the backend can give them.
     """
 
     xyz: np.ndarray
     confidence: np.ndarray
     maps: tuple[np.ndarray, ...]
+    stages: tuple[Stage, ...] = ()
 
 
 class Backend(Protocol):
-    """name: of the backend. size: pixels of a square's side. precision: of the arithmetic."""
+    """name: of the backend. config: of the network. size: pixels of a square's side.
+    precision: of the arithmetic.
+    """
 
     name: str
+    config: NetworkConfig
     size: int
     precision: str
 

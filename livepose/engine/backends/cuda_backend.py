@@ -85,6 +85,7 @@ class CudaBackend:
     def __init__(self, net: PoseNetwork, placement: Placement, graphs: bool = True) -> None:
         self.net = placement.place(net)
         self.placement, self._use_graphs = placement, graphs
+        self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
         self._graphs: dict[tuple[object, ...], _Graph] = {}
         self._ring: list[Tensor] = []

@@ -32,15 +32,21 @@ class _Part(nn.Module):
         return crop.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
 
 
+def _needed(logits: Logits) -> dict[str, Tensor]:
+    """The tensors that decoding needs, by name: none of those that are there to be looked at."""
+    named = logits._replace(first=None)._asdict()
+    return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
 class Convolutions(_Part):
-    """(1, S, S, 3) BGR bytes -> the tensors of `Logits`. May run in half precision."""
+    """(1, S, S, 3) BGR bytes -> what `Decoding` needs of `Logits`. May run in half precision."""
 
     def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
-        return tuple(t for t in self.net.logits(self.scaled(crop)) if t is not None)
+        return tuple(_needed(self.net.logits(self.scaled(crop))).values())
 
 
 class Decoding(_Part):
-    """The tensors of `Logits` -> (1, J, 4) x, y, z and confidence, and the three maps.
+    """Tensors of `Logits` -> (1, J, 4) x, y, z and confidence, and the three maps.
 
     DSNT needs float32, whatever the convolutions run in. names: of the tensors.
     """
@@ -75,6 +81,5 @@ def exported(net: PoseNetwork, in_parts: bool = False, int8: bool = False) -> li
         if not in_parts:
             return [export(Whole(net, int8), (crop,))]
         first = Convolutions(net)
-        named = first.net.logits(first.scaled(crop))._asdict()
-        there = {name: tensor for name, tensor in named.items() if tensor is not None}
+        there = _needed(first.net.logits(first.scaled(crop)))
         return [export(first, (crop,)), export(Decoding(net, list(there)), tuple(there.values()))]

@@ -18,7 +18,7 @@ class OnnxBackend(OneByOne):
     name, precision = "onnxruntime", "float32"
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
-        self.size = net.config.input_size
+        self.config, self.size = net.config, net.config.input_size
         self._session = _session(exported(net)[0], placement.cpu_threads)
 
     def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:

@@ -34,6 +34,7 @@ class OpenVINOBackend(OneByOne):
     name = "openvino"
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
+        self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
         core = ov.Core()
         models = _models(core, net, placement.dtype)

@@ -10,7 +10,8 @@ import torch
 from livepose.crop import Square, to_input
 from livepose.engine.backends.base import Clock, Raw, cut_all
 from livepose.engine.device import Placement
-from livepose.models.margipose import Output
+from livepose.frames import Stage
+from livepose.models.margipose import Logits, Output
 from livepose.models.networks import PoseNetwork
 from livepose.timing.timeline import Timeline
 
@@ -20,7 +21,7 @@ class TorchBackend:
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
         self.net = placement.place(net)
-        self.placement = placement
+        self.placement, self.config = placement, net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
 
     @torch.inference_mode()
@@ -42,5 +43,14 @@ class TorchBackend:
         # One download, which waits for the device.
         flat = torch.cat([out.xyz, out.confidence[..., None]], -1).cpu().numpy()
         maps = tuple(m.cpu().numpy() for m in (out.xy, out.zy, out.xz)) if want_maps else ()
+        stages = self._stages(logits, out) if want_maps else ()
         clock.done()
-        return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), maps)
+        return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), maps, stages)
+
+    def _stages(self, logits: Logits, out: Output) -> tuple[Stage, ...]:
+        given = zip(self.config.stages, self.net.stages(logits, out), strict=True)
+        return tuple(
+            Stage(stage.name, *(None if m is None else m.cpu().numpy() for m in maps),
+                  presence=stage.presence)
+            for stage, maps in given
+        )  # fmt: skip

@@ -339,6 +339,14 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "exploded").exists()
 
 
+def test_the_best_model_is_chosen_on_the_validation_split(net: MargiPose, tmp_path: Path) -> None:
+    assert store.best(tmp_path) == ""
+    for name, val, test in (("a", 0.8, 0.99), ("b", 0.9, 0.5), ("c", 0.85, None)):
+        measured = {"validation_pck": val, "lsp_test_pck": test}
+        save_model(tmp_path / f"{name}.safetensors", net, {}, measured)
+    assert store.best(tmp_path) == "b"
+
+
 def test_unknown_name_lists_what_there_is() -> None:
     with pytest.raises(WeightsError, match="shipped models"):
         load_model("nonsense")

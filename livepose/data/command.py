@@ -56,6 +56,8 @@ def main(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     samples = read(args.dataset, args.root, args.split)
     print(f"{samples.name} {args.split}: {len(samples)} people")
+    if samples.omitted:
+        print(f"  left out: {samples.left_out}")
     if args.teachers:
         samples = _voted(samples, args.teachers, args.trust)
     broken = _broken(samples, all_of_them=args.every_picture)
@@ -74,7 +76,7 @@ def _check(args: argparse.Namespace) -> int:
         tiles = list(_squares(samples, args) if args.squares else _pictures(samples, args))
         args.out.parent.mkdir(parents=True, exist_ok=True)
         if not tiles or not cv2.imwrite(str(args.out), sheet(tiles, 8)):
-            raise DataError(f"{args.out} cannot be written, or there are no readable pictures")
+            raise DataError(f"{args.out} cannot be written, or there are no pictures")
         print(f"{args.out}: {len(tiles)} pictures with their labels")
     return 0
 
@@ -112,6 +114,7 @@ def _pictures(samples: Samples, args: argparse.Namespace) -> Iterator[np.ndarray
     for i in chosen:
         image = cv2.imread(str(samples.images[i]), cv2.IMREAD_COLOR)
         if image is None:
+            yield _broken_tile(samples.images[i].name)
             continue
         if samples.known[i].any():
             corners = boxes(samples.take(np.array([i])))[0]
@@ -122,6 +125,16 @@ def _pictures(samples: Samples, args: argparse.Namespace) -> Iterator[np.ndarray
         tile, points = fit(image, np.nan_to_num(samples.joints[i]), _TILE)
         draw_skeleton(tile, points, _opacity(samples.known[i], samples.present[i]))
         yield tile
+
+
+def _broken_tile(name: str) -> np.ndarray:
+    """In place of a picture that cannot be read: a cross, and its name."""
+    tile = np.full((_TILE, _TILE, 3), 40, np.uint8)
+    for a, b in (((0, 0), (_TILE, _TILE)), ((_TILE, 0), (0, _TILE))):
+        cv2.line(tile, a, b, (60, 60, 200), 2, cv2.LINE_AA)
+    at, white = (8, _TILE - 12), (255, 255, 255)
+    cv2.putText(tile, name[-28:], at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, white, 1, cv2.LINE_AA)
+    return tile
 
 
 def _squares(samples: Samples, args: argparse.Namespace) -> Iterator[np.ndarray]:

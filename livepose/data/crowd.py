@@ -7,7 +7,6 @@ before others; whole pictures stand side by side; and rooms stay empty.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.utils.data import Dataset
 
 from livepose.cv import cv2
 from livepose.data.augment import recolour
+from livepose.data.pictures import Pictures
 from livepose.data.samples import Samples
 from livepose.data.teachers import read_labels
 
@@ -72,6 +72,7 @@ class Crowd(Dataset[Scene]):
     ) -> None:  # fmt: skip
         self.cutouts, self.whole, self.empty = list(cutouts), list(whole), list(empty)
         self.seed, self.length, self.batch = seed, length, batch
+        self.files = Pictures()
 
     def __len__(self) -> int:
         return self.length
@@ -95,10 +96,9 @@ class Crowd(Dataset[Scene]):
     def _read(self, rng: np.random.Generator, files: Sequence[Path]) -> tuple[np.ndarray, int]:
         for _ in range(10):
             i = int(rng.integers(len(files)))
-            image = cv2.imread(str(files[i]), cv2.IMREAD_COLOR)
+            image = self.files.read(files[i])
             if image is not None:
                 return image, i
-            print(f"{files[i]}: not a readable picture, skipped", file=sys.stderr)
         raise OSError("ten pictures in a row could not be read: is the data set complete?")
 
     def _cut_out(
@@ -131,7 +131,7 @@ class Crowd(Dataset[Scene]):
         samples = self.cutouts[int(rng.integers(len(self.cutouts)))]
         assert samples.masks is not None
         image, i = self._read(rng, samples.images)
-        mask = cv2.imread(str(samples.masks[i]), cv2.IMREAD_GRAYSCALE)
+        mask = self.files.mask_of(image, samples.masks[i])
         if mask is None or not (mask > 127).any():
             return image[:1, :1], np.zeros((1, 1), np.uint8)
         rows, columns = np.nonzero(mask > 127)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import torch
 from torch.utils.data import Dataset
 
 from livepose.crop import cut
-from livepose.cv import cv2
 from livepose.data.augment import move, random_patch, random_square, recolour, replace_background
+from livepose.data.pictures import Pictures
 from livepose.data.samples import DataError, Samples, inside
 
 BACKGROUND = 0.5  # of the people with a mask are put before another background
@@ -30,8 +29,16 @@ class Item:
     present: np.ndarray
 
 
+def usable(samples: Samples) -> Samples:
+    """Those that teach something: of which a joint is known, or that nobody is there."""
+    return samples.keep(samples.known.any(1) | (samples.present == 0).any(1),
+                        "without any label")  # fmt: skip
+
+
 class Mix(Dataset[Item]):
     """Square number k of the run depends on (seed, k) alone, so a run can go on at any k.
+
+    In place of a picture that cannot be read another one is drawn; `files` knows which.
 
     Args:
         parts: data sets with their shares of the stream.
@@ -45,15 +52,15 @@ class Mix(Dataset[Item]):
         backgrounds: Sequence[Path] = (), sizes: Sequence[int] = (), batch: int = 1,
         turned: float = 0.1,
     ) -> None:  # fmt: skip
-        # A picture of which nothing is known teaches nothing; that nobody is there is knowledge.
-        self.parts = [s.take(s.known.any(1) | (s.present == 0).any(1)) for s, _ in parts]
-        for samples, _ in parts:
-            if not len(samples) or not (samples.known.any() or (samples.present == 0).any()):
+        self.parts = [usable(samples) for samples, _ in parts]
+        for samples in self.parts:
+            if not len(samples):
                 raise DataError(f"nothing is labelled in {samples.name}; name its teachers?")
         self.shares = np.array([share for _, share in parts]) / sum(share for _, share in parts)
         self.sizes, self.batch = tuple(sizes) or (size,), batch
         self.seed, self.length, self.turned = seed, length, turned
         self.backgrounds = tuple(backgrounds)
+        self.files = Pictures()
 
     def __len__(self) -> int:
         return self.length
@@ -63,10 +70,9 @@ class Mix(Dataset[Item]):
         for _ in range(10):
             samples = self.parts[rng.choice(len(self.parts), p=self.shares)]
             i = int(rng.integers(len(samples)))
-            image = cv2.imread(str(samples.images[i]), cv2.IMREAD_COLOR)
+            image = self.files.read(samples.images[i])
             if image is not None:
                 return self._item(rng, image, samples, i, self._size(k))
-            print(f"{samples.images[i]}: not a readable picture, skipped", file=sys.stderr)
         raise OSError("ten pictures in a row could not be read: is the data set complete?")
 
     def _size(self, k: int) -> int:
@@ -82,9 +88,8 @@ class Mix(Dataset[Item]):
         present = np.where(s.known[i] & ~seen, 0, s.present[i])
         if s.masks is not None and self.backgrounds and rng.random() < BACKGROUND:
             chosen = self.backgrounds[rng.integers(len(self.backgrounds))]
-            other = cv2.imread(str(chosen), cv2.IMREAD_COLOR)
-            mask = cv2.imread(str(s.masks[i]), cv2.IMREAD_GRAYSCALE)
-            if other is not None and mask is not None and mask.shape == image.shape[:2]:
+            other, mask = self.files.read(chosen), self.files.mask_of(image, s.masks[i])
+            if other is not None and mask is not None:
                 image = replace_background(rng, image, mask, other)
         square = (random_square(rng, s.joints[i], seen, self.turned) if seen.any()
                   else random_patch(rng, *size))  # fmt: skip

@@ -6,7 +6,8 @@ does not label is masked; joints that follow from labelled ones are derived.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,13 @@ class Samples:
     times pixels per metre at the pelvis), positive away from the camera, NaN where not known.
     box: (N, 4) float32, left, top, width and height, and area: (N,) float32, both in pixels, where
     the data set has them (else see `boxes` and `areas`).
+    head: (N,) float32, the length of the head in pixels by which MPII counts, 0.6 of the diagonal
+    of its head box, NaN where there is no box.
     masks: N files of the same size as the pictures, 255 where the person is, or None for all.
     With true 3D labels also xyz: (N, J, 3) float32, metres from the camera (x right, y down, z
     away), NaN where not known, and camera: (N, 4) float32, focal lengths and principal point (fx,
     fy, cx, cy) in pixels.
+    omitted: how much of the data set is not among the N, by reason ("crowds").
     """
 
     name: str
@@ -45,9 +49,11 @@ class Samples:
     depth: np.ndarray
     box: np.ndarray | None = None
     area: np.ndarray | None = None
+    head: np.ndarray | None = None
     masks: tuple[Path, ...] | None = None
     xyz: np.ndarray | None = None
     camera: np.ndarray | None = None
+    omitted: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,11 +61,24 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """The given rows (indices or a mask)."""
         rows = np.arange(len(self))[rows]
-        columns = ("joints", "known", "present", "depth", "box", "area", "xyz", "camera")
+        columns = ("joints", "known", "present", "depth", "box", "area", "head", "xyz", "camera")
         taken = {c: v[rows] for c in columns if (v := getattr(self, c)) is not None}
         masks = None if self.masks is None else tuple(self.masks[i] for i in rows)
         images = tuple(self.images[i] for i in rows)
         return replace(self, images=images, masks=masks, **taken)
+
+    def keep(self, rows: np.ndarray, reason: str) -> Samples:
+        """The rows of a mask (N,); the others are counted as left out for a `reason`."""
+        return self.take(rows).omitting({reason: int((~rows).sum())})
+
+    def omitting(self, numbers: Mapping[str, int]) -> Samples:
+        """The same samples, told how many others were left out, by reason."""
+        return replace(self, omitted={**self.omitted, **{r: n for r, n in numbers.items() if n}})
+
+    @property
+    def left_out(self) -> str:
+        """What is `omitted`, in words, as ``"12 crowds, 3 without joints"``; empty for nothing."""
+        return ", ".join(f"{number} {reason}" for reason, number in self.omitted.items())
 
 
 def make(

@@ -28,7 +28,8 @@ _NOISE = 0.03
 class Lifted:
     """xyz: (N, J, 3) float32 normalised, as of `livepose.models.margipose`; x and y are a bit off.
 
-    sure: (N, J) float32, 1 for joints that are found. known: (N, J) bool, whose depth counts.
+    sure: (N, J) float32, 1 for joints that are found. known: (N, J) bool, whose depth counts. What
+    a data set does not label is neither, and 0.
     """
 
     xyz: np.ndarray
@@ -40,7 +41,7 @@ class Skeletons:
     """Draws squares of skeletons at random.
 
     Args:
-        parts: data sets; those without true 3D are left out.
+        parts: data sets; those without true 3D are left out, and people without a pelvis.
         turned: share of the squares with any way up.
     """
 
@@ -48,9 +49,9 @@ class Skeletons:
         xyz, focal = [np.zeros((0, J, 3))], [np.zeros(0)]
         for s in parts:
             if s.xyz is not None and s.camera is not None:
-                whole = ~np.isnan(s.xyz).any((1, 2))
-                xyz.append(s.xyz[whole])
-                focal.append(s.camera[whole, :2].mean(1))
+                rooted = ~np.isnan(s.xyz[:, _PELVIS]).any(1)
+                xyz.append(s.xyz[rooted])
+                focal.append(s.camera[rooted, :2].mean(1))
         self._xyz, self._focal = np.concatenate(xyz), np.concatenate(focal)
         self._turned = turned
 
@@ -67,14 +68,14 @@ class Skeletons:
         away = np.maximum(root[:, 2], 0.5) * np.exp(rng.normal(0, 0.15, number))
         scale = (self._focal[i] / away)[:, None]  # pixels per metre at the pelvis
         z = body[..., 2] + away[:, None]
-        seen = z > _NEAREST
+        seen = z > _NEAREST  # which a joint without label is not
         flat = body[..., :2] * (self._focal[i, None] / np.maximum(z, _NEAREST))[..., None]
         xy, side = self._square(rng, flat, seen)
         xyz = np.dstack([xy, body[..., 2] * scale * 2 / side[:, None]])
         known = seen & (np.abs(xyz) < 1).all(-1)
         found = known & (rng.random(known.shape) >= _MISSED)
         xyz[..., :2] += rng.normal(0, 1, xy.shape) * rng.uniform(0, _NOISE, (number, 1, 1))
-        return Lifted(xyz.astype("f4"), found.astype("f4"), known)
+        return Lifted(np.nan_to_num(xyz).astype("f4"), found.astype("f4"), known)
 
     def _square(
         self, rng: np.random.Generator, flat: np.ndarray, seen: np.ndarray

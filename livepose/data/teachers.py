@@ -25,15 +25,18 @@ _VISIBLE = 0.7
 _SAME, _MARGIN = 0.25, 0.4
 
 
-def read_labels(file: Path, *columns: str) -> dict[str, np.ndarray]:
-    """The given columns of a file of pseudo-labels, or all.
+def read_labels(
+    file: Path, *columns: str, optional: Sequence[str] = ()
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """The given columns of a file of pseudo-labels (`optional`: where it has them), or all.
 
     Raises:
         DataError: it is missing or broken, or lacks a column.
     """
     try:
         with np.load(file, allow_pickle=False) as data:
-            return {c: data[c] for c in columns or data.files}
+            wanted = [*columns, *(c for c in optional if c in data.files)] or data.files
+            return {c: data[c] for c in wanted}
     except FileNotFoundError:
         raise DataError(f"{file} is missing; `livepose label` makes such files") from None
     except (ValueError, KeyError, OSError) as error:
@@ -97,7 +100,7 @@ def _rows(samples: Samples, columns: dict[str, np.ndarray], file: Path) -> np.nd
         tails = ("/".join(picture.parts[k:]) for k in range(len(picture.parts)))
         return next((row[tail] for tail in tails if tail in row), -1)
 
-    index = np.array([of(picture) for picture in samples.images])
+    index = np.array([of(picture) for picture in samples.images], int)
     if len(index) and (index < 0).all():
         raise DataError(f"{file} has labels for none of the pictures of {samples.name}")
     return index

@@ -78,16 +78,23 @@ def fit(confidence: np.ndarray, right: np.ndarray) -> tuple[float, float]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="name or .safetensors file; its confidence is rescaled")
     parser.add_argument("--lsp", type=Path, required=True, help="Leeds Sports Pose: its val split")
-    parser.add_argument("--empty", type=Path, required=True, help="pictures without people")
+    parser.add_argument(
+        "--empty", type=Path, required=True, help="pictures without people: every tenth of them"
+    )
     parser.add_argument("--rooms", type=int, default=100, help="so many of them")
 
 
 def main(args: argparse.Namespace) -> int:
     try:
         net, card = load_model(args.model)
-        people, empty = read("lsp", args.lsp, "val"), read("empty", args.empty, "train")
-        empty = empty.take(np.linspace(0, len(empty) - 1, args.rooms).astype(int))
-        parts = [judged(s, *predict(net, s)) for s in (people, empty)]
+        # Training has seen the other rooms, and has been told that nobody is there.
+        people, empty = read("lsp", args.lsp, "val"), read("empty", args.empty, "test")
+        rooms = min(args.rooms, len(empty))
+        empty = empty.take(np.linspace(0, len(empty) - 1, rooms).astype(int))
+        parts = []
+        for samples in (people, empty):
+            found = predict(net, samples)
+            parts.append(judged(samples, found.points, found.confidence))
     except (DataError, WeightsError) as error:
         print(f"livepose calibrate: {error}", file=sys.stderr)
         return 2
@@ -99,7 +106,7 @@ def main(args: argparse.Namespace) -> int:
     odds = _odds(confidence)
     before, after = (reliability(c, right)["ece"] for c in
                      (confidence, 1 / (1 + np.exp(-(gain * odds + bias)))))  # fmt: skip
-    command = f"livepose calibrate {card.name} --lsp DIR --empty DIR --rooms {args.rooms}"
+    command = f"livepose calibrate {card.name} --lsp DIR --empty DIR --rooms {rooms}"
     training = {**card.training, "calibration": {"command": command, "gain": gain, "bias": bias}}
     # What was measured of the confidence before no longer holds; eval --card measures it again.
     save_model(find(args.model), net, training, card.measured)

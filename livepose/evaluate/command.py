@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,33 @@ from livepose.engine.device import PRECISIONS, DeviceError, choose
 from livepose.evaluate.calibration import judged, reliability
 from livepose.evaluate.coco import CocoError, oks_ap
 from livepose.evaluate.gallery import write_gallery
-from livepose.evaluate.metrics import pck, pckh, score_3d, to_metres
+from livepose.evaluate.metrics import (
+    GROUPS,
+    grouped,
+    pck,
+    pck_head_neck,
+    pckh,
+    score_3d,
+    to_metres,
+)
 from livepose.evaluate.protocol import forward_ms, picture_sizes, placed, predict
 from livepose.models.margipose import Config
 from livepose.models.networks import PoseNetwork
-from livepose.models.store import WeightsError, find, load_model, read_card, update_measured
+from livepose.models.store import (
+    WeightsError,
+    find,
+    jsonable,
+    load_model,
+    read_card,
+    update_measured,
+)
 from livepose.skeleton import INDEX
+
+# Columns of the table: the measure, its heading, its factor.
+_COLUMNS = {
+    "pck": ("PCK@0.2 %", 100), "pckh": ("PCKh@0.5 %", 100), "pck_head_neck": ("head-neck %", 100),
+    "mpjpe": ("MPJPE mm", 1), "pa_mpjpe": ("PA-MPJPE mm", 1), "pck_3d": ("3D PCK %", 100),
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     try:
+        if args.card and (options := _not_for_cards(args)):
+            raise ValueError(f"--card takes figures of the protocol in docs/evaluation.md only: "
+                             f"not with {', '.join(options)}")  # fmt: skip
         samples = read(args.dataset, args.root, args.split)
         if args.limit and args.limit < len(samples):
             spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
@@ -72,23 +98,23 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         what = every if len(every) > 1 else every[0]
-        args.json.write_text(json.dumps(what, indent=2) + "\n")
+        args.json.write_text(json.dumps(jsonable(what), indent=2, allow_nan=False) + "\n")
     return 0
 
 
 def _evaluated(args: argparse.Namespace, samples: Samples, size: int | None) -> dict[str, Any]:
     """All figures at one input size; prints them, and writes what else was asked for."""
     about: dict[str, Any] = {"dataset": args.dataset, "split": args.split}
-    begin = time.monotonic()
+    begin, sizes = time.monotonic(), None
     if args.predictions:
         points, confidence = points_of(samples, args.predictions)
         about["model"] = args.predictions.stem
     else:
         net, own = _network(args, size)
-        points, confidence = predict(net, samples, size, flip=args.flip,
-                                     crops=args.crops, boxed=args.boxed)  # fmt: skip
+        points, confidence, sizes = predict(net, samples, size, flip=args.flip,
+                                            crops=args.crops, boxed=args.boxed)  # fmt: skip
         about |= own
-    figures = about | measure(samples, points)
+    figures = about | measure(samples, points, sizes)
     figures["reliability"] = reliability(*judged(samples, points, confidence))
     if args.ap:
         figures["oks_ap"] = oks_ap(samples, points, confidence)
@@ -119,10 +145,25 @@ def _network(args: argparse.Namespace, size: int | None) -> tuple[PoseNetwork, d
     }  # fmt: skip
 
 
-def measure(samples: Samples, points: np.ndarray) -> dict[str, Any]:
+def _not_for_cards(args: argparse.Namespace) -> list[str]:
+    """The options that were given and make figures which are none of a card's headlines."""
+    options = {
+        "--limit": args.limit is not None, "--flip": args.flip, "--crops": args.crops > 1,
+        "--peak-radius": args.peak_radius is not None,
+    }  # fmt: skip
+    return [name for name, given in options.items() if given]
+
+
+def measure(
+    samples: Samples, points: np.ndarray, sizes: np.ndarray | None = None
+) -> dict[str, Any]:  # fmt: skip
     """All measures that the labels allow, as plain numbers.
 
-    points: (N, J, 3) x, y and z (about the pelvis) in pixels, z NaN where it is not known.
+    ``per_joint`` and ``per_group`` are PCK's; ``detail`` has both of the other measures.
+
+    Args:
+        points: (N, J, 3) x, y and z (about the pelvis) in pixels, z NaN where it is not known.
+        sizes: (N, 2) of the pictures; without them, the pictures are read where they matter.
     """
     score = pck(points[..., :2], samples)
     figures: dict[str, Any] = {
@@ -130,31 +171,61 @@ def measure(samples: Samples, points: np.ndarray) -> dict[str, Any]:
         "threshold": "0.2 of left shoulder to right hip",
         "per_joint": score.per_joint, "per_group": score.per_group,
     }  # fmt: skip
+    detail = figures["detail"] = {}
+    boxed = samples.head is not None and np.isfinite(samples.head).any()
     heads = [INDEX["head_top"], INDEX["neck"]]
-    if samples.known[:, heads].all(1).any():
-        head = pckh(points[..., :2], samples)
-        figures |= {"pckh": head.pck, "pckh_auc": head.auc}
+    if boxed or samples.known[:, heads].all(1).any():
+        name, by = ("pckh", pckh) if boxed else ("pck_head_neck", pck_head_neck)
+        head = by(points[..., :2], samples)
+        figures |= {name: head.pck, f"{name}_auc": head.auc}
+        detail[name] = {"per_joint": head.per_joint, "per_group": head.per_group}
     if samples.xyz is None or samples.camera is None or np.isnan(points[..., 2]).all():
         return figures
-    shown = inside(samples.joints, picture_sizes(samples)[:, None])
+    sizes = picture_sizes(samples) if sizes is None else sizes
+    shown = inside(samples.joints, sizes[:, None])
     counts = samples.known & shown & ~np.isnan(samples.xyz[..., 0])
     metres = to_metres(points, samples.camera, samples.xyz[:, INDEX["pelvis"], 2])
     ends = [INDEX[n] for n in ("head_top", "pelvis", "left_ankle", "right_ankle")]
     whole = counts[:, ends].all(1)
     for name, rows in (("3d", whole | True), ("3d_full_body", whole), ("3d_upper_body", ~whole)):
         figures[name] = asdict(score_3d(metres[rows], samples.xyz[rows], counts[rows]))
+        per_joint = figures[name].pop("per_joint")
+        if name == "3d":
+            detail |= {"pck_3d" if m == "pck" else m: {"per_joint": v, "per_group": grouped(v)}
+                       for m, v in per_joint.items()}  # fmt: skip
     return figures
 
 
+def _table(figures: dict[str, Any]) -> Iterator[str]:
+    """Lines: for each pair of joints the mean, left and right of all measures, then the others."""
+    measures = {"pck": figures, **figures["detail"]}
+    yield " " * 10 + "".join(f"{_COLUMNS[m][0]:>21}" for m in measures)
+    paired = {joint for pair in GROUPS.values() for joint in pair}
+    single = dict.fromkeys(j for m in measures.values() for j in m["per_joint"] if j not in paired)
+    for row in (*GROUPS, *single):
+        cells = []
+        for name, of in measures.items():
+            names = (row, *GROUPS.get(row, ()))
+            values = [_COLUMNS[name][1] * (of["per_group"] | of["per_joint"]).get(n, math.nan)
+                      for n in names]  # fmt: skip
+            mean, *sides = ["-" if math.isnan(v) else f"{v:.1f}" for v in values]
+            cells.append(f"{mean:>8} {'/'.join(sides):>12}")
+        yield f"{row:<10}" + "".join(cells)
+
+
 def _print(figures: dict[str, Any]) -> None:
-    for name, value in figures["per_group"].items():
-        print(f"{name:<12}{100 * value:6.1f}")
+    for line in _table(figures):
+        print(line.rstrip())
     what = f"{figures['dataset']} {figures['split']}, {figures['images']} images"
     what += f" of {figures['size']} pixels" if "size" in figures else ""
     print(f"PCK@0.2, {what}: {100 * figures['pck']:.2f} %, AUC {100 * figures['auc']:.2f} %")
     if "pckh" in figures:
         auc = 100 * figures["pckh_auc"]
         print(f"PCKh@0.5: {100 * figures['pckh']:.2f} %, AUC {auc:.2f} %")
+    if "pck_head_neck" in figures:
+        share, auc = (100 * figures[name] for name in ("pck_head_neck", "pck_head_neck_auc"))
+        print(f"PCK@0.5 of top of the head to neck (there are no head boxes: not MPII's PCKh): "
+              f"{share:.2f} %, AUC {auc:.2f} %")  # fmt: skip
     for name in ("3d", "3d_full_body", "3d_upper_body"):
         if name in figures and (f := figures[name])["joints"]:
             print(f"{name}: MPJPE {f['mpjpe']:.1f} mm, PA-MPJPE {f['pa_mpjpe']:.1f} mm, "
@@ -168,13 +239,7 @@ def _print(figures: dict[str, Any]) -> None:
 
 def _into_card(args: argparse.Namespace, figures: dict[str, Any], size: int | None) -> None:
     command = f"livepose eval --dataset {args.dataset} --root DIR --split {args.split}"
-    chosen = {"limit": args.limit, "size": size, "peak-radius": args.peak_radius}
-    command += "".join(f" --{name} {n}" for name, n in chosen.items() if n is not None)
-    command += (
-        " --boxed" * args.boxed
-        + " --flip" * args.flip
-        + f" --crops {args.crops}" * (args.crops > 1)
-    )
+    command += f" --size {size}" * bool(size) + " --boxed" * args.boxed
     file, key = find(args.model), f"{args.dataset}_{args.split}" + "_boxed" * args.boxed
     if args.predictions:
         peer = args.predictions.stem
@@ -197,7 +262,8 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any], size: int | No
         row |= {name: figures[name]["mpjpe"] for name in ("3d",) if name in figures}
         update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
-    dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold")
+    dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold",
+               "detail")  # fmt: skip
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],
                            key: {**row, "command": command}})  # fmt: skip

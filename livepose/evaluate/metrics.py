@@ -30,19 +30,31 @@ class Score:
 
     @property
     def per_group(self) -> dict[str, float]:
-        """pck of left and right together, for the pairs that were measured."""
-        return {g: float(np.mean([self.per_joint[n] for n in pair])) for g, pair in GROUPS.items()
-                if all(n in self.per_joint for n in pair)}  # fmt: skip
+        """pck of left and right together."""
+        return grouped(self.per_joint)
+
+
+def grouped(per_joint: dict[str, float]) -> dict[str, float]:
+    """The mean of left and right, for the pairs that were measured."""
+    return {g: float(np.mean([per_joint[n] for n in pair])) for g, pair in GROUPS.items()
+            if all(n in per_joint for n in pair)}  # fmt: skip
+
+
+def _by_joint(
+    values: np.ndarray, counts: np.ndarray, joints: tuple[str, ...]
+) -> dict[str, float]:  # fmt: skip
+    """The mean of each joint's values (N, K) where they count, NaN where none does."""
+    sums, numbers = np.where(counts, values, 0).sum(0), counts.sum(0)
+    return {name: float(s / n) if n else float("nan")
+            for name, s, n in zip(joints, sums, numbers, strict=True)}  # fmt: skip
 
 
 def _score(error: np.ndarray, counts: np.ndarray, joints: tuple[str, ...], at: float) -> Score:
     """error: (N, K) in units of the reference length."""
-    right, total = (error <= at) & counts, counts.sum(0)
-    number = max(1, total.sum())
+    right, number = (error <= at) & counts, max(1, counts.sum())
     auc = np.mean([((error <= t) & counts).sum() for t in _THRESHOLDS]) / number
-    per_joint = {n: float(r / t) if t else float("nan")
-                 for n, r, t in zip(joints, right.sum(0), total, strict=True)}  # fmt: skip
-    return Score(float(right.sum() / number), float(auc), per_joint, len(error))
+    return Score(float(right.sum() / number), float(auc), _by_joint(right, counts, joints),
+                 len(error))  # fmt: skip
 
 
 def errors_in_torsos(
@@ -55,20 +67,25 @@ def errors_in_torsos(
     Args:
         predicted: (N, J, 2) pixels of the pictures.
     """
-    return _errors(predicted, samples, joints, ("left_shoulder", "right_hip"))
+    return _errors(predicted, samples, joints, _between(samples, "left_shoulder", "right_hip"))
+
+
+def _between(samples: Samples, one: str, other: str) -> np.ndarray:
+    """(N,) pixels from one joint to another, NaN where they are not both labelled."""
+    a, b = INDEX[one], INDEX[other]
+    length = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    return np.where(samples.known[:, a] & samples.known[:, b], length, np.nan)
 
 
 def _errors(
-    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...], unit: tuple[str, str]
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...], length: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (N, K) in lengths between two labelled joints, and which count."""
-    (a, b), i = skeleton.indices(unit), skeleton.indices(joints)
-    length = np.linalg.norm(samples.joints[:, a] - samples.joints[:, b], axis=-1)
+    """Distances (N, K) in lengths (N,), and which count: not those of a length that is NaN."""
+    i = skeleton.indices(joints)
     error = np.linalg.norm(predicted[:, i] - samples.joints[:, i], axis=-1)
-    usable = samples.known[:, a] & samples.known[:, b]
     with np.errstate(all="ignore"):
         relative = np.nan_to_num(error / length[:, None], nan=np.inf)
-    return relative, samples.known[:, i] & usable[:, None]
+    return relative, samples.known[:, i] & ~np.isnan(length)[:, None]
 
 
 def pck(
@@ -85,12 +102,24 @@ def pck(
 def pckh(
     predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.5
 ) -> Score:
-    """PCKh: as `pck`, within `at` times the length of the head, from its top to the neck.
+    """MPII's PCKh: as `pck`, within `at` times `Samples.head`; pictures without do not count.
 
-    Its AUC is the mean over thresholds 0.025 ... 0.5 of that length. (MPII's own length is 0.6
-    times the diagonal of a head box, which other data sets do not have.)
+    Its AUC is the mean over thresholds 0.025 ... 0.5 of that length.
     """
-    return _score(*_errors(predicted, samples, joints, ("head_top", "neck")), joints, at)
+    if samples.head is None:
+        raise ValueError(f"{samples.name} has no head boxes, and so no PCKh")
+    return _score(*_errors(predicted, samples, joints, samples.head), joints, at)
+
+
+def pck_head_neck(
+    predicted: np.ndarray, samples: Samples, joints: tuple[str, ...] = LIMBS, at: float = 0.5
+) -> Score:
+    """In place of `pckh` where there are no head boxes: of the top of the head to the neck.
+
+    That is another length, and gives other figures, than MPII's.
+    """
+    length = _between(samples, "head_top", "neck")
+    return _score(*_errors(predicted, samples, joints, length), joints, at)
 
 
 # --------------------------------------------------------------------------- 3D
@@ -99,13 +128,14 @@ def pckh(
 @dataclass(frozen=True, slots=True)
 class Score3D:
     """mpjpe, pa_mpjpe: millimetres, of the joints that were found. pck, auc: of 3D errors, 0..1,
-    missing is wrong. joints: how many counted."""
+    missing is wrong. joints: how many counted. per_joint: of the first three, by name."""
 
     mpjpe: float
     pa_mpjpe: float
     pck: float
     auc: float
     joints: int
+    per_joint: dict[str, dict[str, float]]
 
 
 def to_metres(points: np.ndarray, camera: np.ndarray, root_depth: np.ndarray) -> np.ndarray:
@@ -160,16 +190,19 @@ def score_3d(
     predicted, true, counts, root = (x[usable] for x in (predicted, true, counts, root))
     n, k = np.arange(len(root)), counts[:, i]
     if not k.any():
-        return Score3D(np.nan, np.nan, np.nan, np.nan, 0)
+        return Score3D(np.nan, np.nan, np.nan, np.nan, 0, {})
     a, b = (x[:, i] - x[n, root][:, None] for x in (predicted, true))
     found = k & np.isfinite(a).all(-1)
-    if not found.any():
-        return Score3D(np.nan, np.nan, 0.0, 0.0, int(k.sum()))
     distance = np.linalg.norm(a - b, axis=-1)
     aligned = np.linalg.norm(align(a, b, found) - b, axis=-1)
-    error = np.where(found, distance, np.inf)[k]
-    auc = np.mean([(error <= 0.005 * step).mean() for step in range(31)])
-    return Score3D(
-        1000 * float(distance[found].mean()), 1000 * float(aligned[found].mean()),
-        float((error <= 0.15).mean()), float(auc), int(k.sum()),
-    )  # fmt: skip
+    error = np.where(found, distance, np.inf)
+    auc = np.mean([(error[k] <= 0.005 * step).mean() for step in range(31)])
+    mpjpe, pa_mpjpe = (1000 * float(d[found].mean()) if found.any() else np.nan
+                       for d in (distance, aligned))  # fmt: skip
+    per_joint = {
+        "mpjpe": _by_joint(1000 * distance, found, joints),
+        "pa_mpjpe": _by_joint(1000 * aligned, found, joints),
+        "pck": _by_joint(error <= 0.15, k, joints),
+    }
+    return Score3D(mpjpe, pa_mpjpe, float((error[k] <= 0.15).mean()), float(auc), int(k.sum()),
+                   per_joint)  # fmt: skip

@@ -6,6 +6,7 @@ import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,12 +32,23 @@ def placed(net: PoseNetwork, placement: Placement) -> PoseNetwork:
     return placement.place(net).eval()
 
 
+class Predicted(NamedTuple):
+    """points: (N, J, 3) float32, pixels of the pictures. confidence: (N, J) float32, 0..1.
+
+    sizes: (N, 2) width and height of the pictures.
+    """
+
+    points: np.ndarray
+    confidence: np.ndarray
+    sizes: np.ndarray
+
+
 @torch.inference_mode()
 def predict(
     net: PoseNetwork, samples: Samples, size: int | None = None, batch: int = 20, *,
     flip: bool = False, crops: int = 1, boxed: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Joints (N, J, 3) in pixels of the pictures and confidences (N, J), float32.
+) -> Predicted:  # fmt: skip
+    """What a network says of the pictures.
 
     size: of the network's input in pixels, in place of the one that it was trained for.
     Options at test time, means weighted by confidence: flip, also the mirror image; crops (1 to
@@ -47,15 +59,17 @@ def predict(
     if not 1 <= crops <= len(_CROPS):
         raise ValueError(f"crops must be 1 to {len(_CROPS)}, got {crops}")
     size = size or net.config.input_size
-    points, confidences = [], []
+    around = boxes(samples) if boxed else None
+    points, confidences, sizes = [], [], []
     for start in range(0, len(samples), batch):
         images = [picture(path) for path in samples.images[start : start + batch]]
+        sizes += [image.shape[1::-1] for image in images]
         total = np.zeros((len(images), J, 3))
         weights = np.zeros((len(images), J, 1))
         for scale in _CROPS[:crops]:
             squares = [whole(image.shape[1], image.shape[0]) for image in images]
-            if boxed:
-                corners = boxes(samples)[start : start + batch]
+            if around is not None:
+                corners = around[start : start + batch]
                 squares = [_about(*each) for each in zip(corners, squares, strict=True)]
             squares = [replace(square, side=square.side * scale) for square in squares]
             for mirror in (False, True)[: 1 + flip]:
@@ -67,7 +81,8 @@ def predict(
                 total, weights = total + weight * xyz, weights + weight
         points.append(total / weights)
         confidences.append(weights[..., 0] / (crops * (1 + flip)) - 1e-3)
-    return np.concatenate(points).astype("f4"), np.concatenate(confidences).astype("f4")
+    return Predicted(np.concatenate(points).astype("f4"), np.concatenate(confidences).astype("f4"),
+                     np.array(sizes))  # fmt: skip
 
 
 def _about(box: np.ndarray, picture: Square) -> Square:
@@ -80,7 +95,7 @@ def _about(box: np.ndarray, picture: Square) -> Square:
 
 
 def picture_sizes(samples: Samples) -> np.ndarray:
-    """(N, 2) width and height of the pictures."""
+    """(N, 2) width and height of the pictures, all of which are read for it (see `Predicted`)."""
     return np.array([picture(path).shape[1::-1] for path in samples.images])
 
 
@@ -108,7 +123,7 @@ def _forward(
 def evaluate(net: PoseNetwork, samples: Samples, size: int | None = None) -> Score:
     """PCK@0.2 of a network by the whole-picture protocol."""
     net.eval()
-    return pck(predict(net, samples, size)[0][..., :2], samples)
+    return pck(predict(net, samples, size).points[..., :2], samples)
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from livepose.cv import cv2
 from livepose.data.readers import READERS, read
 from livepose.data.samples import DataError, Samples
 from livepose.drawing import sheet
+from livepose.evaluate.protocol import picture
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError, load_model
 from livepose.models.units import (
@@ -85,9 +86,7 @@ def mean_patches(samples: Samples, places: np.ndarray, size: int, field: int) ->
 
 
 def _square(file: Path, size: int) -> np.ndarray:
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{file} is missing or not a readable picture")
+    image = picture(file)
     return cut(image, whole(image.shape[1], image.shape[0]), size)
 
 

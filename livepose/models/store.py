@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,12 +65,15 @@ def available(folder: Path = WEIGHTS, everywhere: bool = False) -> list[str]:
 
 
 def best(folder: Path = WEIGHTS) -> str:
-    """The model in a folder with the highest PCK on LSP's test half by its card; "" for none."""
+    """The model in a folder with the highest PCK on the validation split by its card; "" for none.
+
+    Not on the test half: what that has chosen, it cannot judge.
+    """
     scores: dict[str, float] = {}
     for name in available(folder):
         with suppress(WeightsError):
             measured = read_card(find(name, folder)).measured
-            scores[name] = measured.get("lsp_test_pck") or 0.0
+            scores[name] = measured.get("lsp_val_pck") or measured.get("validation_pck") or 0.0
     return max(scores, key=lambda name: scores[name], default="")
 
 
@@ -213,11 +217,25 @@ def _save(
     }  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(raw)
-    file.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    _write_card(file, card)
 
 
 def update_measured(file: Path, measured: Mapping[str, Any]) -> None:
     """Adds measured figures to the card beside a safetensors file."""
     data = _card(file)
     data["measured"].update(measured)
-    file.with_suffix(".json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    _write_card(file, data)
+
+
+def _write_card(file: Path, card: Mapping[str, Any]) -> None:
+    text = json.dumps(jsonable(card), indent=2, allow_nan=False)
+    file.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def jsonable(value: Any) -> Any:
+    """`value` with None in place of NaN and infinity, for which JSON has no words."""
+    if isinstance(value, Mapping):
+        return {k: jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

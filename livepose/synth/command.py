@@ -6,6 +6,8 @@ Writes shards: a folder of pictures and masks (``00000.jpg``, ``00000.png``), an
 - ``image`` (N): file names; ``joints`` (N, J, 2) float32 pixels; ``xyz`` (N, J, 3) float32 metres
   from the camera (x right, y down, z away); ``visible`` (N, J) bool; ``focal`` (N) float32 pixels
   (the principal point is the middle of the picture); ``size`` (N, 2) width and height.
+- what fixes the content, with the number of the shard and the data it is made from: ``split``,
+  ``seed``, ``shard`` and ``takes`` (`SHARD` and `TAKES`), ``recipe`` (`RECIPE`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +28,14 @@ from tqdm import tqdm
 
 from livepose.cv import cv2
 from livepose.data.samples import DataError
+from livepose.data.teachers import read_labels
 
 if TYPE_CHECKING:
     from livepose.synth.scene import Studio
 
 SHARD = 200  # pictures
 TAKES = 20  # pictures of one person
+RECIPE = 2  # counts up when the same seed gives other pictures; 2: builds of bodies are held out
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,12 @@ class Job:
     split: str
     out: Path
     seed: int
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """What fixes the content of a shard, as it is written into it."""
+        return {"split": self.split, "seed": self.seed, "shard": SHARD, "takes": TAKES,
+                "recipe": RECIPE}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +100,21 @@ def _shard(job: Job, number: int) -> int:
     }
     part = job.out / f"{number:05d}.part"
     with part.open("wb") as file:
-        np.savez(file, **columns)  # type: ignore[arg-type]
+        np.savez(file, **columns, **job.settings)  # type: ignore[arg-type]
     part.rename(folder.with_suffix(".npz"))
     return SHARD
+
+
+def _check(job: Job, shard: Path, finished: bool) -> None:
+    """Raises `DataError` if a shard that is there was made with other settings.
+
+    Older shards do not say, and can be kept in a `finished` set, but not gone on with.
+    """
+    made = read_labels(shard)
+    for name, value in job.settings.items():
+        own = made.get(name, value if finished else "unknown")
+        if own != value:
+            raise DataError(f"{shard} was made with {name} {own}, not {value}: give another --out")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -102,6 +125,8 @@ def main(args: argparse.Namespace) -> int:
     shards = -(-args.count // SHARD)
     missing = [n for n in range(shards) if not (args.out / f"{n:05d}.npz").exists()]
     try:
+        for number in sorted(set(range(shards)) - set(missing)):
+            _check(job, args.out / f"{number:05d}.npz", finished=not missing)
         _open(job)  # tells what is missing before any worker starts
     except ImportError as error:
         print(f"livepose synth: {error}; pip install 'livepose[synth]'", file=sys.stderr)
@@ -117,6 +142,10 @@ def main(args: argparse.Namespace) -> int:
         try:
             for done in pool.map(_shard, [job] * len(missing), missing):
                 bar.update(done)
+        except BrokenProcessPool:
+            print("livepose synth: a worker died (too little memory for so many --workers?); "
+                  "the same command goes on", file=sys.stderr)  # fmt: skip
+            return 2
         except (DataError, OSError) as error:
             pool.shutdown(cancel_futures=True)
             print(f"livepose synth: {error}", file=sys.stderr)

@@ -89,10 +89,18 @@ class _Mesh(NamedTuple):
 
 
 class Renderer:
-    """Draws one dressed body at a time, of the largest size `side` x `side`."""
+    """Draws one dressed body at a time, of the largest size `side` x `side`.
+
+    Raises:
+        OSError: there is no OpenGL; the message says what to install.
+    """
 
     def __init__(self, side: int) -> None:
-        self._ctx = ctx = moderngl.create_context(standalone=True, backend="egl")
+        try:
+            self._ctx = ctx = moderngl.create_context(standalone=True, backend="egl")
+        except Exception as error:  # glcontext raises no other kind
+            raise OSError(f"OpenGL cannot be used ({error}): "
+                          "apt-get install libegl1 libgl1-mesa-dri") from error  # fmt: skip
         ctx.enable(moderngl.DEPTH_TEST)
         self._shade = ctx.program(VERTEX, _FRAGMENT)
         self._cast = ctx.program(VERTEX, _SHADOW_FRAGMENT)

@@ -11,6 +11,7 @@ from livepose.cv import cv2
 from livepose.data.readers.empty import read_empty
 from livepose.data.samples import DataError
 from livepose.skeleton import INDEX, JOINTS
+from livepose.synth import held_out
 from livepose.synth.body import Look, Person, build_person, with_brows
 from livepose.synth.camera import Camera
 from livepose.synth.makehuman import Assets
@@ -20,9 +21,6 @@ from livepose.synth.paint import redyed, tinted
 from livepose.synth.render import Light, Renderer
 from livepose.synth.retarget import retarget, turn
 
-# What the test split wears and training never sees.
-TEST_CLOTHES = {"male_casualsuit06", "female_casualsuit02", "shoes06", "short04", "bob02"}
-TEST_SKINS = {"young_lightskinned_male_diffuse2.jpg", "young_lightskinned_female_diffuse3.jpg"}
 # Sides of the pictures: the shapes of webcams, phones and squares, about as many pixels each.
 SHAPES = ((400, 300), (448, 252), (300, 400), (252, 448), (336, 336))
 HAIR_COLOURS = ((28, 22, 18), (60, 42, 30), (98, 66, 40), (150, 110, 62), (196, 160, 104),
@@ -57,7 +55,8 @@ class Studio:
 
     Args:
         assets: makehuman.zip. motions, backgrounds: folders. split: train or test; they share
-            no subject of a motion capture, no clothes that are held out, and no background.
+            no subject of a motion capture, no build of the body, no clothes that are held out, and
+            no background.
     """
 
     def __init__(self, assets: Path, motions: Path, backgrounds: Path, split: str) -> None:
@@ -71,7 +70,7 @@ class Studio:
     # ----------------------------------------------------------------- who
 
     def _choose(self, rng: np.random.Generator, names: list[str]) -> str:
-        held = [n for n in names if n.rsplit("/", 1)[-1] in TEST_CLOTHES | TEST_SKINS]
+        held = [n for n in names if n.rsplit("/", 1)[-1] in held_out.CLOTHES | held_out.SKINS]
         free = [n for n in names if n not in held]
         return str(rng.choice(held if held and self.split == "test" else free))
 
@@ -88,9 +87,11 @@ class Studio:
             "age": rng.uniform(0.5, 0.9),
             "muscle": rng.uniform(0.2, 0.8),
             "weight": rng.beta(2.2, 2.2),
-            "height": rng.uniform(0.15, 0.85),
+            "height": rng.uniform(*held_out.HEIGHTS),
             "proportions": rng.uniform(0.2, 0.9),
         }
+        height, weight = phenotype["height"], phenotype["weight"]
+        phenotype["weight"] = held_out.weight_of(self.split, height, weight)
         clothes = self.assets.folders("clothes")
         suits = [n for n in clothes if "suit" in n and n.split("/")[1].startswith(gender)]
         suit, texture = self._garment(rng, self._choose(rng, suits))

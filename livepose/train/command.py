@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from livepose.data.mix import usable
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.data.teachers import with_depth, with_teachers
@@ -95,8 +96,9 @@ def main(args: argparse.Namespace) -> int:
         run = Run(config, args.out, args.device)
         went_on = run.resume()
         if run.rank == 0:
-            for samples, share in data.parts:
-                print(f"{samples.name}: {len(samples)} pictures, share {share}")
+            for samples, share in ((usable(part), share) for part, share in data.parts):
+                out = f"; left out: {samples.left_out}" if samples.omitted else ""
+                print(f"{samples.name}: {len(samples)} pictures, share {share}{out}")
             begin = f"{'going on at' if went_on else 'from'} step {run.step} of {config.steps}"
             print(f"{begin}, on {machine(run.device)}", flush=True)
         best = run.train(data.parts, data.validation, data.backgrounds)

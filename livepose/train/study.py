@@ -119,7 +119,8 @@ def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], com
     row: Row = {"name": name, **what, "forward_ms": forward, "steps": card.training["steps"],
            "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
     for test, samples in tests.items():
-        figures = measure(samples, predict(net, samples)[0])
+        points, _, sizes = predict(net, samples)
+        figures = measure(samples, points, sizes)
         kept: Row = {k: figures[k] for k in ("pck", "auc", "per_group", "3d") if k in figures}
         row[test] = kept
         about: Row = {**kept, "forward_ms": forward, "command": command}

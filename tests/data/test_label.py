@@ -16,7 +16,7 @@ from livepose.data.samples import Samples
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model
 from livepose.skeleton import COCO_17, INDEX, J, mirrored
-from tests.data.test_data import write_image
+from tests.data.made import blaze, write_image
 
 FLIP = [COCO_17.index(mirrored(name)) for name in COCO_17]
 
@@ -109,11 +109,42 @@ def test_tilted_people_are_looked_at_upright_as_well() -> None:
     assert np.allclose(teacher(image, np.pi / 2)["keypoints"][:, 2], 0.9)
 
 
+def test_a_second_teacher_adds_its_columns(tmp_path: Path, teacher: str, capsys) -> None:  # type: ignore[no-untyped-def]
+    """MediaPipe's columns first, then those of a network: what the reader of such folders wants."""
+    folder, out = tmp_path / "images", tmp_path / "labels.npz"
+    names = ["b.jpg", "a.jpg"]  # the order of the file that is there
+    for k, name in enumerate(names):
+        write_image(folder / name, 90 + 30 * k, 120)
+    (folder / "broken.jpg").write_bytes(b"x")
+    world, flat = blaze(np.full((2, 17, 4), 40.0, "f4"))
+    np.savez(out, image=np.array(names), world=world, image33=flat)
+    alone = label(folder, tmp_path / "alone.npz", "--teacher", teacher, "--device", "cpu")
+    both = label(folder, out, "--teacher", teacher, "--device", "cpu")
+    assert "beside" in capsys.readouterr().out
+    assert both["image"].tolist() == names
+    assert np.array_equal(both["world"], world)
+    assert np.array_equal(both["keypoints"], alone["keypoints"][::-1])
+    read("pseudo", tmp_path, "val")  # which finds all that it needs
+
+    before = out.read_bytes()
+    write_image(folder / "c.jpg")
+    command = ["label", str(folder), "--teacher", teacher, "--out", str(out)]
+    assert cli.main(command) == 2
+    assert "with the labels of other pictures" in capsys.readouterr().err
+    (folder / "c.jpg").unlink()
+    (folder / "a.jpg").unlink()
+    assert cli.main(command) == 2
+    assert out.read_bytes() == before
+
+
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     out = ["--out", str(tmp_path / "l.npz")]
     gone = ["--teacher", "thunder", "--weights", str(tmp_path / "no.safetensors")]
     turned = ["--teacher", "mediapipe", "--upright", "lspet"]  # it would be ignored
-    for wrong in (["--teacher", "thunder"], ["--teacher", "nonsense"], gone, turned):
+    placed = ["--teacher", "mediapipe", "--device", "cpu"]  # so would this
+    nowhere = ["--teacher", "base", "--device", "tpu"]
+    bare, unknown = ["--teacher", "thunder"], ["--teacher", "nonsense"]
+    for wrong in (bare, unknown, gone, turned, placed, nowhere):
         assert cli.main(["label", str(tmp_path), *wrong, *out]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert cli.main(["label", str(tmp_path / "no"), "--teacher", "base", *out]) == 2

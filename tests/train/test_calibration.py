@@ -11,10 +11,13 @@ import torch
 
 from livepose import cli
 from livepose.data.samples import Samples
+from livepose.evaluate import calibration
 from livepose.evaluate.calibration import fit, judged, reliability
+from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import load_model, save_model
 from livepose.skeleton import INDEX, J
+from tests.data.made import write_image
 
 
 def test_reliability_by_hand() -> None:
@@ -65,3 +68,30 @@ def test_calibrate_command(shared: Path, tmp_path: Path) -> None:
     # An untrained network is hardly ever right, and now says so.
     assert json.loads(out.read_text())["reliability"]["ece"] < 0.06
     assert cli.main([*arguments[:-2], "--lsp", str(tmp_path)]) == 2
+
+
+def test_calibration_sees_rooms_that_training_has_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tiny.safetensors"
+    save_model(file, MargiPose(Config("small", 64, heatmap_stride=8)), {}, {})
+    for k in range(21):
+        write_image(tmp_path / f"rooms/{k:02d}.jpg")
+    rows = np.random.default_rng(0).uniform(5, 55, (2, J, 2)).astype("f4")
+    full = np.ones((2, J), "f4")
+    images = (tmp_path / "rooms/01.jpg",) * 2
+    people = Samples("lsp", images, rows, full > 0, full, full)
+    seen: list[Samples] = []
+
+    def predict_and_note(net, samples):  # type: ignore[no-untyped-def]
+        seen.append(samples)
+        return predict(net, samples)
+
+    monkeypatch.setattr(calibration, "predict", predict_and_note)
+    real = calibration.read
+    monkeypatch.setattr(calibration, "read",
+                        lambda name, *a: people if name == "lsp" else real(name, *a))  # fmt: skip
+    assert cli.main(["calibrate", str(file), "--lsp", ".", "--empty", str(tmp_path / "rooms"),
+                     "--rooms", "100"]) == 0  # fmt: skip
+    # Each of them once, though more were asked for.
+    assert [p.name for p in seen[1].images] == ["00.jpg", "10.jpg", "20.jpg"]

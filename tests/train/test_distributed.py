@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from livepose.models.margipose import Config, MargiPose
-from tests.data.test_data import write_image
+from tests.data.made import write_image
 
 _SCRIPT = """
 import sys

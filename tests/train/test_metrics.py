@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from scipy.spatial.transform import Rotation
 from livepose.cv import cv2
 from livepose.data.samples import Samples
 from livepose.evaluate.coco import oks_ap
-from livepose.evaluate.command import measure
+from livepose.evaluate.command import _table, measure
 from livepose.evaluate.gallery import write_gallery
-from livepose.evaluate.metrics import align, pck, pckh, score_3d, to_metres
+from livepose.evaluate.metrics import align, pck, pck_head_neck, pckh, score_3d, to_metres
 from livepose.skeleton import INDEX, MARGIPOSE_17, J
 
 
@@ -28,14 +29,37 @@ def made(n: int = 2) -> Samples:
                    known * 1.0, nothing)  # fmt: skip
 
 
-def test_pckh() -> None:
+def test_pck_of_head_and_neck_by_hand() -> None:
     s = made()
     predicted = s.joints.copy()
     predicted[0, INDEX["left_knee"]] += (10, 0)  # half of a head: right
     predicted[0, INDEX["left_wrist"]] += (8, 7)  # 10.6: wrong
     predicted[1, INDEX["right_wrist"]] = np.nan
-    assert pckh(predicted, s).pck == pytest.approx(22 / 24)
+    score = pck_head_neck(predicted, s)
+    assert score.pck == pytest.approx(22 / 24)
+    # Of the 20 thresholds, half of a head is reached by the last one.
+    assert score.auc == pytest.approx((21 + 1 / 20) / 24)
+    assert score.per_joint["left_wrist"] == 0.5
     assert pck(predicted, s).per_group["wrist"] == pytest.approx(0.5)
+
+
+def test_pckh_takes_the_head_box_by_hand() -> None:
+    # 0.6 of the diagonals: 30 and 40 pixels; the third one has no box.
+    s = replace(made(3), head=np.array([30, 40, np.nan], "f4"))
+    predicted = s.joints.copy()
+    predicted[:2, INDEX["left_knee"]] += (15, 0)  # 0.5 and 0.375 of them: right, right
+    predicted[:2, INDEX["left_wrist"]] += (18, 0)  # 0.6 and 0.45: wrong, right
+    predicted[2] += 999  # does not count
+    score = pckh(predicted, s)
+    assert score.pck == pytest.approx(23 / 24)
+    # The four are right at 1, 6, 0 and 3 of the thresholds 0.025, 0.05 ... 0.5.
+    assert score.auc == pytest.approx((20 + (1 + 6 + 0 + 3) / 20) / 24)
+    assert score.per_group["wrist"] == pytest.approx(0.75)
+    figures = measure(s, np.dstack([predicted, s.depth]))
+    assert (figures["pckh"], figures["pckh_auc"]) == (score.pck, score.auc)
+    assert "pck_head_neck" not in figures
+    with pytest.raises(ValueError, match="no head boxes"):
+        pckh(predicted, made(3))
 
 
 def test_pixels_and_depth_to_metres() -> None:
@@ -64,6 +88,15 @@ def test_mpjpe_by_hand() -> None:
     # Of the thresholds 0 ... 150 mm, 100 mm is reached by the last 11 (rounding: or 10).
     assert score.auc == pytest.approx((49 + 11 / 31) / 51, abs=1 / 31 / 51 + 1e-9)
     assert np.isnan(score_3d(predicted, true, counts & False).mpjpe)
+    # By joint: one of the three is off.
+    assert score.per_joint["mpjpe"]["left_wrist"] == pytest.approx(500 / 3)
+    assert score.per_joint["mpjpe"]["right_knee"] == pytest.approx(100 / 3)
+    assert score.per_joint["pck"]["left_wrist"] == pytest.approx(2 / 3)
+    assert score.per_joint["pck"]["right_knee"] == 1
+    assert score.per_joint["pa_mpjpe"]["left_wrist"] > 50
+    hidden = counts.copy()
+    hidden[0, INDEX["left_wrist"]] = False
+    assert score_3d(predicted, true, hidden).per_joint["mpjpe"]["left_wrist"] == 0
 
 
 def test_what_was_not_found_is_wrong_but_has_no_distance() -> None:
@@ -105,8 +138,9 @@ def test_alignment_is_a_similarity_without_reflection() -> None:
 def test_measures_follow_the_labels(tmp_path: Path) -> None:
     s = made()
     figures = measure(s, np.dstack([s.joints, s.depth]))
-    assert figures["pck"] == figures["pckh"] == 1
+    assert figures["pck"] == figures["pck_head_neck"] == 1
     assert "3d" not in figures
+    assert "pckh" not in figures  # without head boxes nothing is called so
     xyz = np.zeros((2, J, 3), "f4")
     xyz[..., :2], xyz[..., 2] = s.joints / 100, 3
     paths = tuple(tmp_path / p for p in s.images)
@@ -120,6 +154,27 @@ def test_measures_follow_the_labels(tmp_path: Path) -> None:
     assert figures["3d"]["mpjpe"] == pytest.approx(0, abs=1e-3)
     assert figures["3d_full_body"]["joints"] == 0
     assert figures["3d_upper_body"] == figures["3d"]
+    assert figures["detail"].keys() == {"pck_head_neck", "mpjpe", "pa_mpjpe", "pck_3d"}
+    # Sizes that are known need no pictures.
+    for path in paths:
+        path.unlink()
+    again = measure(s, np.dstack([s.joints, np.zeros((2, J))]), np.full((2, 2), 60))
+    assert again["3d"] == figures["3d"]
+
+
+def test_the_table_has_all_measures_by_joint_and_group() -> None:
+    s = made()
+    predicted = np.dstack([s.joints, s.depth])
+    predicted[0, INDEX["left_wrist"], 0] += 11  # wrong by the head of 20, and by the torso of 50
+    predicted[1, INDEX["right_knee"], 0] += 10  # right by both
+    figures = measure(s, predicted)
+    figures["detail"]["mpjpe"] = {"per_joint": {"left_wrist": 40.0, "right_wrist": 60.0,
+                                                "spine": 33.333},
+                                  "per_group": {"wrist": 50.0}}  # fmt: skip
+    lines = {line.split()[0]: line.split()[1:] for line in _table(figures)}
+    assert lines["wrist"] == ["75.0", "50.0/100.0", "75.0", "50.0/100.0", "50.0", "40.0/60.0"]
+    assert lines["knee"] == ["100.0", "100.0/100.0", "100.0", "100.0/100.0", "-", "-/-"]
+    assert lines["spine"] == ["-", "-", "33.3"]
 
 
 def test_oks_ap() -> None:

@@ -19,6 +19,7 @@ from livepose.cv import cv2
 from livepose.data.mix import Mix, collate
 from livepose.data.readers import READERS
 from livepose.data.samples import Samples
+from livepose.evaluate import command
 from livepose.evaluate.metrics import pck
 from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
@@ -28,7 +29,7 @@ from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
-from tests.data.test_data import write_image
+from tests.data.made import write_image
 
 J = skeleton.J
 
@@ -252,32 +253,33 @@ def test_pck_without_torso_does_not_count() -> None:
 
 def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
     net = MargiPose(Config(input_size=64)).eval()
-    points, confidence = predict(net, people)
+    points, confidence, sizes = predict(net, people)
+    assert sizes.tolist() == [[90, 120]] * 6
     assert points.shape == (6, J, 3)
     assert confidence.shape == (6, J)
     assert points[..., 1].min() > -0.5
     assert points[..., 1].max() < 119.5
-    one, _ = predict(net, people.take(np.array([4])), batch=1)
+    one = predict(net, people.take(np.array([4])), batch=1).points
     assert np.allclose(points[4], one[0], atol=1e-2)
 
 
 def test_test_time_options(people: Samples) -> None:
     torch.manual_seed(0)
     net = MargiPose(Config(input_size=64)).eval()
-    plain, _ = predict(net, people)
-    both, sure = predict(net, people, flip=True)
+    plain = predict(net, people).points
+    both, sure, _ = predict(net, people, flip=True)
     assert not np.allclose(plain, both)
     assert ((sure > 0) & (sure < 1)).all()
     # A mirror image of the picture has the mirror image of the mean.
     for path in people.images:
         cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
-    mirrored, _ = predict(net, people, flip=True)
+    mirrored = predict(net, people, flip=True).points
     back = mirrored[:, list(skeleton.FLIP)]
     back[..., 0] = 89 - back[..., 0]
     assert np.allclose(back, both, atol=0.05)
-    boxed, _ = predict(net, people, boxed=True)
+    boxed = predict(net, people, boxed=True).points
     assert np.abs(boxed - mirrored).max() > 0.1
-    crops, _ = predict(net, people, crops=3)
+    crops = predict(net, people, crops=3).points
     assert np.abs(crops - mirrored).max() > 0.1
     with pytest.raises(ValueError, match="1 to 5"):
         predict(net, people, crops=6)
@@ -304,6 +306,41 @@ def test_eval_command(shared: Path, tmp_path: Path) -> None:
     assert (again["peak_radius"], again["size"]) == (0, 96)
     assert again["forward_ms"] > 0
     assert again["per_joint"] != figures["per_joint"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--limit", "5"], ["--flip"], ["--crops", "2"], ["--peak-radius", "0"],
+     ["--limit", "3", "--flip"]],
+)  # fmt: skip
+def test_cards_take_the_headline_protocol_only(
+    people: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, options: list[str]  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    monkeypatch.setattr(command, "read", lambda *_: people)
+    tiny = tmp_path / "tiny.safetensors"
+    save_model(tiny, MargiPose(Config("small", 64)), {}, {})
+    arguments = ["eval", "--dataset", "lsp", "--root", ".", "--model", str(tiny), "--card"]
+    before = tiny.with_suffix(".json").read_text()
+    assert cli.main([*arguments, *options]) == 2
+    assert f"not with {options[0]}" in capsys.readouterr().err
+    assert tiny.with_suffix(".json").read_text() == before
+    assert cli.main(arguments) == 0
+    assert "lsp_test" in json.loads(tiny.with_suffix(".json").read_text())["measured"]
+
+
+def test_what_was_not_measured_is_null_in_json(
+    people: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.known[:, skeleton.INDEX["left_knee"]] = False
+    monkeypatch.setattr(command, "read", lambda *_: people)
+    tiny, out = tmp_path / "tiny.safetensors", tmp_path / "f.json"
+    save_model(tiny, MargiPose(Config("small", 64)), {}, {})
+    arguments = ["--dataset", "lsp", "--root", ".", "--model", str(tiny), "--json", str(out)]
+    assert cli.main(["eval", *arguments, "--card"]) == 0
+    card = json.loads(tiny.with_suffix(".json").read_text())["measured"]["lsp_test"]
+    for figures in (json.loads(out.read_text(), parse_constant=pytest.fail), card):
+        assert figures["per_joint"]["left_knee"] is None
+        assert figures["per_joint"]["right_knee"] is not None
 
 
 def test_eval_of_another_programs_labels(shared: Path, tmp_path: Path) -> None:
@@ -345,7 +382,7 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
+def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     config = tmp_path / "tiny.toml"
     config.write_text(
         "steps = 2\nbatch = 2\nvalidate_every = 2\nworkers = 0\n"
@@ -355,6 +392,8 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path) -> None:
     )
     run, out = tmp_path / "run", tmp_path / "w/tiny.safetensors"
     assert cli.main(["train", str(config), "--data", str(shared), "--out", str(run)]) == 0
+    said = "lsp: 892 pictures, share 1.0; left out: 8 near-duplicates of test pictures"
+    assert said in capsys.readouterr().out
     assert cli.main(["pack", str(run), "--out", str(out), "--command", "livepose train tiny"]) == 0
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["training"]["steps"] == 2

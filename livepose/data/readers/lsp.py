@@ -34,11 +34,13 @@ def read_lsp(root: Path, split: str) -> Samples:
     if joints.shape != (3, 14, 2000):
         raise DataError(f"{root / 'joints.mat'}: expected (3, 14, 2000) joints, got {joints.shape}")
     rows = {"train": np.arange(900), "val": np.arange(900, 1000), "test": np.arange(1000, 2000)}
-    i = np.setdiff1d(rows[split], np.array(NEAR_TEST) - 1)
+    near = np.isin(rows[split], np.array(NEAR_TEST) - 1)
+    i = rows[split][~near]
     x, y, occluded = joints.transpose(2, 1, 0)[i].transpose(2, 0, 1)
     images = [root / "images" / f"im{k + 1:04d}.jpg" for k in i]
     points = np.stack([x, y], -1) - 1  # MATLAB counts pixels from 1
-    return make("lsp", images, "lsp14", points, np.ones_like(x, bool), (1 - occluded).astype("f4"))
+    out = make("lsp", images, "lsp14", points, np.ones_like(x, bool), (1 - occluded).astype("f4"))
+    return out.omitting({"near-duplicates of test pictures": int(near.sum())})
 
 
 def read_lspet(root: Path, split: str = "train") -> Samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,18 @@ def _made(
     return with_xyz(flat, table, camera)
 
 
+def _missing(what: str, names: list[str]) -> dict[str, int]:
+    """For `Samples.omitted`."""
+    return {f"missing {what} ({', '.join(names)})": len(names)}
+
+
 def read_human36m(root: Path, split: str = "train") -> Samples:
     """Human3.6M as h36m-fetch writes it: ``S1/Directions-1/annot.h5`` and ``imageSequence/``.
 
     split: train (S1, S5, S6, S7, S8) or test (S9, S11). The true, not the universal skeletons.
     """
-    files = [f for s in H36M_SUBJECTS[split] for f in sorted((root / s).glob("*/annot.h5"))]
+    found = {s: sorted((root / s).glob("*/annot.h5")) for s in H36M_SUBJECTS[split]}
+    files = [file for own in found.values() for file in own]
     if not files:
         raise DataError(f"{root} has no S*/*/annot.h5 of {split}; h36m-fetch makes them")
     images: list[Path] = []
@@ -88,7 +95,8 @@ def read_human36m(root: Path, split: str = "train") -> Samples:
                    for c, f in zip(cameras, frames, strict=True)]  # fmt: skip
         parts.append((joints[:, H36M_JOINTS], xyz[:, H36M_JOINTS], camera))
     joints, xyz, camera = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return _made("human36m", images, "h36m17", joints, xyz, camera)
+    out = _made("human36m", images, "h36m17", joints, xyz, camera)
+    return out.omitting(_missing("subjects", [s for s, own in found.items() if not own]))
 
 
 def read_mpi_inf_3dhp(root: Path, split: str = "train", every: int = 10) -> Samples:
@@ -100,20 +108,24 @@ def read_mpi_inf_3dhp(root: Path, split: str = "train", every: int = 10) -> Samp
     """
     images: list[Path] = []
     parts = []
-    for sequence in MPI_SEQUENCES[split]:
-        folder = root / sequence
-        if not folder.is_dir():
-            continue
-        parts += _mpi_test(folder, images) if split == "test" else _mpi_train(
-            folder, sequence, every, images
-        )  # fmt: skip
-    if not parts:
+    omitted: Counter[str] = Counter()
+    there = [sequence for sequence in MPI_SEQUENCES[split] if (root / sequence).is_dir()]
+    if not there:
         raise DataError(f"{root} has none of {', '.join(MPI_SEQUENCES[split])}")
+    for sequence in there:
+        folder = root / sequence
+        parts += _mpi_test(folder, images, omitted) if split == "test" else _mpi_train(
+            folder, sequence, every, images, omitted
+        )  # fmt: skip
     joints, xyz, camera = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return _made("mpi-inf-3dhp", images, "margipose17", joints, xyz, camera)
+    out = _made("mpi-inf-3dhp", images, "margipose17", joints, xyz, camera).omitting(omitted)
+    missing = [sequence for sequence in MPI_SEQUENCES[split] if sequence not in there]
+    return out.omitting(_missing("sequences", missing))
 
 
-def _mpi_train(folder: Path, name: str, every: int, images: list[Path]) -> list[tuple[Any, ...]]:
+def _mpi_train(
+    folder: Path, name: str, every: int, images: list[Path], omitted: Counter[str]
+) -> list[tuple[Any, ...]]:
     file = folder / "annot.mat"
     try:
         data = scipy.io.loadmat(file)
@@ -123,7 +135,11 @@ def _mpi_train(folder: Path, name: str, every: int, images: list[Path]) -> list[
     parts = []
     for k in MPI_CAMERAS:
         video = folder / "imageSequence" / f"video_{k}"
-        if k >= len(flat) or (name, k) in MPI_SHORT:
+        if k >= len(flat):
+            omitted["cameras without labels"] += 1
+            continue
+        if (name, k) in MPI_SHORT:
+            omitted["videos that end before their labels"] += 1
             continue
         if not video.is_dir():
             raise DataError(f"{video} is missing: `livepose data frames` writes it from the video")
@@ -134,14 +150,18 @@ def _mpi_train(folder: Path, name: str, every: int, images: list[Path]) -> list[
     return parts
 
 
-def _mpi_test(folder: Path, images: list[Path]) -> list[tuple[Any, ...]]:
+def _mpi_test(
+    folder: Path, images: list[Path], omitted: Counter[str]
+) -> list[tuple[Any, ...]]:  # fmt: skip
     file = folder / "annot_data.mat"
     with _h5(file) as data:
         try:
-            valid = np.flatnonzero(np.array(data["valid_frame"]).ravel())
+            of_use = np.array(data["valid_frame"]).ravel() > 0
+            valid = np.flatnonzero(of_use)
             joints, xyz = (np.array(data[n])[valid].reshape(len(valid), 17, -1)
                            for n in ("annot2", "annot3"))  # fmt: skip
         except KeyError as error:
             raise DataError(f"{file} lacks {error}; get it again") from error
+    omitted["frames that are not valid"] += int((~of_use).sum())
     images += [folder / "imageSequence" / f"img_{i + 1:06d}.jpg" for i in valid]
     return [(joints, xyz, np.tile(fit_camera(joints, xyz), (len(joints), 1)))]

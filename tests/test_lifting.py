@@ -100,7 +100,7 @@ def test_only_true_depth_is_drawn_from() -> None:
     people = samples(far())
     flat = replace(people, xyz=None, camera=None)
     part = far()
-    part[:10, 3] = np.nan
+    part[:10, INDEX["pelvis"]] = np.nan  # nothing is known about it
     assert len(Skeletons([flat])) == 0
     assert len(Skeletons([flat, people, samples(part)])) == 70
 

@@ -160,6 +160,6 @@ def test_quantise_command(shared: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert set(net.ranges) == set(layers(net))
     assert card.training["int8"]["command"].endswith("--pictures 16")
     assert cli.main(["eval", "--dataset", "lsp", "--root", lsp, "--split", "val", "--model",
-                     str(file), "--precision", "int8", "--limit", "10", "--card"]) == 0  # fmt: skip
+                     str(file), "--precision", "int8", "--card"]) == 0  # fmt: skip
     assert 0 <= load_model(str(file))[1].measured["lsp_val_int8"]["pck"] <= 1
     assert cli.main([*arguments[:2], "--lsp", str(tmp_path)]) == 2

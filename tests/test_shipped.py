@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ def predictor() -> Predictor:
     return Predictor(TorchBackend(net, device.choose("cpu", "float32")), card.name, "CPU")
 
 
+NUMBERS = itertools.count()
+
+
 def look(predictor: Predictor, image: np.ndarray) -> Result:
-    return predictor(Frame(0, image, Timeline(now_ns())))
+    return predictor(Frame(next(NUMBERS), image, Timeline(now_ns())))
 
 
 def first_frames(count: int, step: int = 1) -> list[np.ndarray]:

@@ -36,10 +36,15 @@ class Detector(Protocol):
     def __call__(self, image: np.ndarray) -> list[Region]: ...
 
 
-class _Looked(NamedTuple):
-    """Where a picture was looked at: about those who are followed, and where others may be."""
+def _same(a: Frame, b: Frame) -> bool:
+    """Is it one frame, put through again? Sources may count anew, or give one image many times."""
+    return a.id == b.id and a.image is b.image
 
-    image: np.ndarray
+
+class _Looked(NamedTuple):
+    """Where a frame was looked at: about those who are followed, and where others may be."""
+
+    frame: Frame
     followed: list[Region]
     new: list[Region]
 
@@ -146,7 +151,7 @@ class Predictor:
     def _looks(self, frame: Frame, time_s: float) -> tuple[list[Region], list[Region]]:
         """Squares about those who are followed, and now and then squares that may hold others."""
         self._tracker.most = self.settings.people if self.detector else 1
-        if self._looked is not None and self._looked.image is frame.image:  # once more, as before
+        if self._looked is not None and _same(self._looked.frame, frame):  # as before
             followed, new = self._looked.followed[: self._tracker.most], self._looked.new
         else:
             followed, new = self._tracker.looks(time_s, frame.width, frame.height), []
@@ -154,7 +159,7 @@ class Predictor:
             new = [] if followed else [regions.whole(frame.width, frame.height)]
         else:
             new = new + self._newcomers(frame, [*followed, *new], time_s, self.detector)
-        self._looked = _Looked(frame.image, followed, new)
+        self._looked = _Looked(frame, followed, new)
         return followed, new
 
     def _newcomers(

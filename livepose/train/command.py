@@ -105,6 +105,6 @@ def main(args: argparse.Namespace) -> int:
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose train: {error}", file=sys.stderr)
         return 2
-    if run.rank == 0:
+    if run.rank == 0 and run.step == config.steps:
         print(f"best AUC on the validation split: {best:.4f}; weights in {args.out / 'best.pt'}")
     return 0

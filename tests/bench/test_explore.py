@@ -22,7 +22,9 @@ from livepose.bench.explore_command import table
 from livepose.bench.explore_plot import legend, place, rail
 from livepose.bench.measurer import DataSet, Measurer
 from livepose.cv import cv2
+from livepose.data.readers import read
 from livepose.engine.turns import Turns
+from livepose.evaluate import command as evaluation
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.store import save_model, update_measured
 from tests.engine.fakes import tiny, wait_for
@@ -317,11 +319,15 @@ def test_accuracy_is_measured_once_for_each_network(tmp_path: Path, model: str) 
     assert str(tmp_path / "nothing") in said.ended[1]
 
 
-def test_the_card_keeps_accuracy_by_size_and_precision(tmp_path: Path) -> None:
+def test_the_card_keeps_accuracy_by_size_and_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synthetic_lsp(tmp_path / "lsp")
+    three = read("lsp", tmp_path / "lsp", "test").take(np.arange(3))
+    monkeypatch.setattr(evaluation, "read", lambda *_: three)
     file = tmp_path / "tiny.safetensors"
     save_model(file, tiny(), {}, {})
-    command = ["eval", "--dataset", "lsp", "--root", str(tmp_path / "lsp"), "--limit", "3",
+    command = ["eval", "--dataset", "lsp", "--root", str(tmp_path / "lsp"),
                "--model", str(file), "--device", "cpu", "--card", "--size", "64", "96"]  # fmt: skip
     out = tmp_path / "figures.json"
     assert cli.main([*command, "--json", str(out)]) == 0

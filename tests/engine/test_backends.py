@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -442,3 +443,31 @@ def test_a_network_that_is_new_here_runs_in_torch_until_it_is_exported(
     wait_for(lambda: again.results, 120)
     assert "openvino" in again.results[0].device
     assert s.stop()
+
+
+_STACKS = """
+import ctypes
+import torch
+from livepose.engine import backends
+from livepose.engine.device import Placement
+from tests.engine.fakes import tiny
+
+def stack():
+    now = (ctypes.c_size_t * 3)()  # start, flags, size
+    assert not ctypes.CDLL(None).sigaltstack(None, now)
+    return list(now)
+
+before = stack()
+backend, note = backends.make(tiny(), Placement(torch.device("cpu"), torch.bfloat16), "openvino")
+assert not note, note
+assert stack() == before, (stack(), before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signal stacks as Linux has them")
+def test_openvino_leaves_no_signal_stack_that_is_too_small_after_amx() -> None:
+    pytest.importorskip("openvino")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    end = subprocess.run([sys.executable, "-c", _STACKS], env=environment, timeout=300,
+                         capture_output=True, text=True, check=False)  # fmt: skip
+    assert (end.returncode, end.stderr[-500:] if end.returncode else "") == (0, "")

@@ -12,6 +12,7 @@ import torch
 from livepose.engine.backends import kept
 from livepose.engine.backends.base import OneByOne
 from livepose.engine.backends.export import exported
+from livepose.engine.backends.signal_stack import own_signal_stack
 from livepose.engine.device import Placement
 from livepose.models.networks import PoseNetwork
 
@@ -50,7 +51,8 @@ def compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> An
         "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
     }  # fmt: skip
-    return core.compile_model(model, "CPU", settings).create_infer_request()
+    with own_signal_stack():
+        return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
 def is_kept(net: PoseNetwork, dtype: torch.dtype) -> bool:

@@ -51,6 +51,8 @@ def main() -> None:
     from livepose.cli import spin_less
 
     spin_less()
+    from livepose.engine.switching import first_line
+
     request = json.loads(sys.stdin.readline())
     samples = _samples(**request["data"]) if request["data"] else None
     for wanted in request["points"]:
@@ -63,8 +65,7 @@ def main() -> None:
                 pck = accuracy_of(wanted, samples, at_once, turn, say)
                 say(result={"pck": pck, "pictures": len(samples)})
         except Exception as error:  # whatever a runtime trips over, the other points are measured
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            say(result={"problem": text})
+            say(result={"problem": first_line(error)})
 
 
 def time_of(wanted: Mapping[str, Any], turn: Turn) -> float:
@@ -133,11 +134,9 @@ def _samples(reader: str, root: str, split: str, limit: int) -> Samples:
     from livepose.data.samples import DataError
 
     try:
-        samples = read(reader, Path(root), split)
+        return read(reader, Path(root), split).spread(limit)
     except DataError as error:
         sys.exit(str(error))
-    spread = np.linspace(0, len(samples) - 1, min(limit, len(samples))).astype(int)
-    return samples.take(spread)
 
 
 if __name__ == "__main__":

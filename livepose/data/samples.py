@@ -67,6 +67,12 @@ class Samples:
         images = tuple(self.images[i] for i in rows)
         return replace(self, images=images, masks=masks, **taken)
 
+    def spread(self, most: int) -> Samples:
+        """Evenly spread samples, if there are more than so many."""
+        if len(self) <= most:
+            return self
+        return self.take(np.linspace(0, len(self), most, endpoint=False).astype(int))
+
     def keep(self, rows: np.ndarray, reason: str) -> Samples:
         """The rows of a mask (N,); the others are counted as left out for a `reason`."""
         return self.take(rows).omitting({reason: int((~rows).sum())})

@@ -88,9 +88,8 @@ def main(args: argparse.Namespace) -> int:
     try:
         net, card = load_model(args.model)
         # Training has seen the other rooms, and has been told that nobody is there.
-        people, empty = read("lsp", args.lsp, "val"), read("empty", args.empty, "test")
-        rooms = min(args.rooms, len(empty))
-        empty = empty.take(np.linspace(0, len(empty) - 1, rooms).astype(int))
+        people = read("lsp", args.lsp, "val")
+        empty = read("empty", args.empty, "test").spread(args.rooms)
         parts = []
         for samples in (people, empty):
             found = predict(net, samples)
@@ -106,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
     odds = _odds(confidence)
     before, after = (reliability(c, right)["ece"] for c in
                      (confidence, 1 / (1 + np.exp(-(gain * odds + bias)))))  # fmt: skip
-    command = f"livepose calibrate {card.name} --lsp DIR --empty DIR --rooms {rooms}"
+    command = f"livepose calibrate {card.name} --lsp DIR --empty DIR --rooms {args.rooms}"
     training = {**card.training, "calibration": {"command": command, "gain": gain, "bias": bias}}
     # What was measured of the confidence before no longer holds; eval --card measures it again.
     save_model(find(args.model), net, training, card.measured)

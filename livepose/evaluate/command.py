@@ -88,9 +88,8 @@ def main(args: argparse.Namespace) -> int:
             raise ValueError(f"--card takes figures of the protocol in docs/evaluation.md only: "
                              f"not with {', '.join(options)}")  # fmt: skip
         samples = read(args.dataset, args.root, args.split)
-        if args.limit and args.limit < len(samples):
-            spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
-            samples = samples.take(spread)
+        if args.limit:
+            samples = samples.spread(args.limit)
         every = [_evaluated(args, samples, size) for size in args.size]
     except (CocoError, DataError, DeviceError, ValueError, WeightsError) as error:
         print(f"livepose eval: {error}", file=sys.stderr)

@@ -112,10 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     try:
         net, _ = load_model(args.model)
-        samples = read(args.dataset, args.root, args.split)
-        if args.limit < len(samples):
-            spread = np.linspace(0, len(samples), args.limit, endpoint=False).astype(int)
-            samples = samples.take(spread)
+        samples = read(args.dataset, args.root, args.split).spread(args.limit)
         layer = layers(net).get(args.layer, args.layer)
         torch.set_flush_denormal(True)
         field = receptive_field(net, layer)

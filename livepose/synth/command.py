@@ -29,6 +29,7 @@ from tqdm import tqdm
 from livepose.cv import cv2
 from livepose.data.samples import DataError
 from livepose.data.teachers import read_labels
+from livepose.timing.cores import usable_cores
 
 if TYPE_CHECKING:
     from livepose.synth.scene import Studio
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder; goes on if it exists")
     parser.add_argument("--count", type=int, default=10_000, help=f"pictures, in shards of {SHARD}")
     parser.add_argument("--split", choices=("train", "test"), default="train")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=usable_cores())
     parser.add_argument("--seed", type=int, default=1)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from livepose.engine.backends import takes_sizes
 from livepose.engine.loading import Choice
 from livepose.models.networks import NetworkConfig
+from livepose.timing.cores import usable_cores
 from livepose.ui.pickers import Picker
 from livepose.ui.theme import Theme
 
@@ -33,7 +33,7 @@ class WayPickers:
         self.arithmetic = Picker("latency", "Arithmetic", _WIDTH)
         self.threads = Picker("menu", "Threads on the CPU", _WIDTH)
         self.all = (self.size, self.arithmetic, self.threads)
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         for count in sorted({*range(1, min(cores, 8) + 1), *range(8, cores, 8), cores}):
             self.threads.addItem(str(count), count)
         self.threads.setCurrentIndex(-1)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from livepose import __version__
 from livepose.models.networks import PoseNetwork
@@ -25,8 +26,16 @@ def folder_of(net: PoseNetwork, runtime: str, version: str, kind: str = "") -> P
 
     runtime: ``openvino``, ... kind: of export, where a runtime has several.
     """
+    settings = repr((net.config, sorted(net.ranges.items())))
+    return folder_of_any(net, settings, runtime, version, kind)
+
+
+def folder_of_any(
+    net: nn.Module, settings: str, runtime: str, version: str, kind: str = ""
+) -> Path:
+    """As `folder_of`; settings: all that makes the network, but for its tensors."""
     digest = hashlib.sha256(f"{_FORMAT} {__version__} {torch.__version__} {version}".encode())
-    digest.update(repr((net.config, sorted(net.ranges.items()))).encode())
+    digest.update(settings.encode())
     for tensor in net.state_dict().values():
         digest.update(tensor.float().numpy().tobytes())
     return cache_folder(runtime, digest.hexdigest()[:24] + kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +70,25 @@ def _files(net: PoseNetwork, dtype: torch.dtype) -> list[Path]:
 
 def _models(core: ov.Core, net: PoseNetwork, dtype: torch.dtype) -> list[ov.Model]:
     """The network's graphs; exporting takes seconds, so what it gives is kept on disk."""
-    files = _files(net, dtype)
+
+    def make() -> list[ov.Model]:
+        parts = exported(net, in_parts=dtype in _HALVES, int8=dtype == torch.int8)
+        return [ov.convert_model(part) for part in parts]
+
+    return read_or_make(core, _files(net, dtype), make)
+
+
+def read_or_make(
+    core: ov.Core, files: Sequence[Path], make: Callable[[], list[ov.Model]]
+) -> list[ov.Model]:
+    """The graphs in the files of one folder; made, and kept there, if they cannot be read."""
     folder = files[0].parent
     try:
         models = [core.read_model(file) for file in files]
         kept.mark_used(folder)
         return models
     except RuntimeError:  # not there yet, or broken
-        pass
-    parts = exported(net, in_parts=dtype in _HALVES, int8=dtype == torch.int8)
-    models = [ov.convert_model(part) for part in parts]
+        models = make()
 
     def write(fresh: Path) -> None:
         for file, model in zip(files, models, strict=True):

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import tempfile
 import warnings
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +11,10 @@ import openvino as ov
 import torch
 from torch import Tensor, nn
 
-from livepose import __version__
 from livepose.crop import to_input
-from livepose.engine.backends.openvino_backend import compiled
+from livepose.engine.backends import kept
+from livepose.engine.backends.openvino_backend import compiled, read_or_make
 from livepose.models.detector import PersonNet
-from livepose.resources import cache_folder
 
 
 class _FromBytes(nn.Module):
@@ -55,23 +50,13 @@ class OpenVINODetector:
 
 def _model(core: ov.Core, net: PersonNet) -> ov.Model:
     """For pictures of any size; making it takes more than a second, so it is kept on disk."""
-    versions = f"{__version__} {torch.__version__} {ov.__version__}"
-    digest = hashlib.sha256(f"{versions} {net}".encode())
-    for tensor in net.state_dict().values():
-        digest.update(tensor.float().cpu().numpy().tobytes())
-    folder = cache_folder("detector", digest.hexdigest()[:24])
-    with suppress(RuntimeError):  # not there yet, or broken
-        return core.read_model(folder / "net.xml")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        example = torch.zeros(1, 192, 320, 3, dtype=torch.uint8)
-        model = ov.convert_model(_FromBytes(net), example_input=example)
-    with suppress(OSError, RuntimeError):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Elsewhere first: another livepose may be reading.
-        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-            fresh = Path(place) / folder.name
-            fresh.mkdir()
-            ov.save_model(model, fresh / "net.xml", compress_to_fp16=False)
-            fresh.rename(folder)
+
+    def make() -> list[ov.Model]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            example = torch.zeros(1, 192, 320, 3, dtype=torch.uint8)
+            return [ov.convert_model(_FromBytes(net), example_input=example)]
+
+    folder = kept.folder_of_any(net, str(net), "openvino", ov.__version__, "-detector")
+    (model,) = read_or_make(core, [folder / "net.xml"], make)
     return model

@@ -75,17 +75,19 @@ def read_data(config: TrainConfig, data: Path, labels: Path | None) -> TrainingD
     )  # fmt: skip
 
 
-def find_config(name: str, data: Path) -> TrainConfig:
-    """The configuration in a file, or of a shipped name; its start is looked up in `data`."""
+def find_config(name: str, data: Path, labels: Path | None) -> TrainConfig:
+    """The configuration in a file, or of a shipped name; its start is looked up in the folders."""
     file = Path(name)
     config = read_config(file if file.exists() else CONFIGS / f"{name}.toml")
-    start = data / config.start_from
-    return replace(config, start_from=str(start)) if start.is_file() else config
+    for folder in (data, labels or data / "labels"):
+        if (start := folder / config.start_from).is_file():
+            return replace(config, start_from=str(start))
+    return config
 
 
 def main(args: argparse.Namespace) -> int:
     try:
-        config = find_config(args.config, args.data)
+        config = find_config(args.config, args.data, args.labels)
         if args.steps:
             config = replace(config, steps=args.steps)
         if args.workers is not None:

@@ -21,6 +21,7 @@ else:
 
 SCHEDULES = ("cosine", "one-cycle")
 DETECTION = ("joint", "first", "none")
+SELECT = ("best", "last")
 PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -52,7 +53,8 @@ class TrainConfig:
     backgrounds: str = ""  # folder of pictures to put people with masks before
     validation: Part = Part("lsp", "data/lsp_dataset", split="val")
     network: NetworkConfig = field(default_factory=Config)
-    start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose
+    start_from: str = ""  # movenet-*.safetensors in --data, or a model of livepose: its name, or
+    # its file in --labels
     distil_from: str = ""  # a model of livepose whose maps are learned, too, on every square
     distil_weight: float = 1.0
     sizes: tuple[int, ...] = ()  # of the squares, one for each batch: what is named twice comes
@@ -61,7 +63,8 @@ class TrainConfig:
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4
-    pretrained_rate: float = 1.0  # of the parts that start_from gives, as a share of rate
+    pretrained_rate: float = 1.0  # of trunk, pyramid and keypoint head, if start_from gives them,
+    # as a share of rate; 0 leaves them as they are
     frozen_blocks: int = 0  # first blocks of the trunk (and its stem) that are left as they are
     weight_decay: float = 0.01
     warm_up: int = 200
@@ -76,6 +79,7 @@ class TrainConfig:
     seed: int = 1
     workers: int = 1
     validate_every: int = 500
+    select: str = "best"  # weights that count: the best in AUC on the validation split; or the last
     # Of a multitask network: detection beside regression (joint), before it (first), or not at all.
     detection: str = "joint"
     detection_weight: float = 1.0
@@ -84,7 +88,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, known in (("schedule", SCHEDULES), ("coordinates", COORDINATE_LOSSES),
                             ("regulariser", REGULARISERS), ("precision", PRECISIONS),
-                            ("detection", DETECTION)):  # fmt: skip
+                            ("detection", DETECTION), ("select", SELECT)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")
         if "test" in [part.split for part in (*self.data, self.validation)]:

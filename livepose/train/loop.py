@@ -66,7 +66,8 @@ def learning_rate(step: int, c: TrainConfig) -> float:
 
 
 class Run:
-    """One training run in a folder: `state.pt` to go on from, `log.jsonl`, `best.pt`.
+    """One training run in a folder: `state.pt` to go on from, `log.jsonl`, and the weights that
+    count, `best.pt`.
 
     Under ``torchrun``, in each of its processes.
     """
@@ -95,6 +96,9 @@ class Run:
         for name in ["stem", *(f"block_{b}" for b in range(config.frozen_blocks))]:
             if config.frozen_blocks:
                 getattr(self.net.trunk, name).requires_grad_(False)
+        if not config.pretrained_rate:  # a step without their gradients takes a third of the time
+            for name, parameter in self.net.named_parameters():
+                parameter.requires_grad_(not name.startswith(pretrained))
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.net).requires_grad_(False).eval()
         self._known = pretrained
@@ -307,8 +311,8 @@ class Run:
 
     def _validate(self, val: Samples, board: Board) -> None:
         score = evaluate(self.ema, val)
-        if score.auc > self.best:
-            self.best = score.auc
+        better, self.best = score.auc > self.best, max(score.auc, self.best)
+        if better or self.config.select == "last":
             checkpoint.write(self.folder / "best.pt", self.ema.state_dict())
         row = {"step": self.step, "pck": score.pck, "auc": score.auc, **self.means,
                "rate": learning_rate(self.step, self.config), "skipped": self.skipped}  # fmt: skip

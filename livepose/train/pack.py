@@ -42,7 +42,8 @@ def pack(run: Path, out: Path, command: str) -> Card:
     net = build(config_of(config["network"]))
     net.load_state_dict(weights)
     config["start_from"] = start.name  # not where it lay on this machine
-    chosen = max(log, key=lambda row: row["auc"])
+    last = config.get("select") == "last"
+    chosen = log[-1] if last else max(log, key=lambda row: row["auc"])
     data = {f"{part['reader']} ({Path(part['root']).name})":
             part.get("licence") or READERS[part["reader"]].licence
             for part in config["data"]}  # fmt: skip

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     study = STUDIES[args.study]
     try:
-        config = find_config(args.config or study.config, args.data)
+        config = find_config(args.config or study.config, args.data, args.labels)
         config = replace(config, steps=args.steps or config.steps)
         tests = {"lsp_test": read("lsp", args.test or args.data / "data/lsp_dataset", "test")}
         labels = args.labels or args.data / "labels"

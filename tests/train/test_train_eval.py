@@ -124,6 +124,16 @@ def test_a_batch_with_unusable_gradients_is_skipped_and_counted(
     assert again.skipped == 1
 
 
+def test_pretrained_parts_can_be_left_as_they_are(people: Samples, tmp_path: Path) -> None:
+    run = Run(replace(CONFIG, pretrained_rate=0.0), tmp_path)
+    before = copy.deepcopy(run.net.state_dict())
+    run._update(dict(collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])))
+    after = run.net.state_dict()
+    for part in ("trunk", "fpn", "joints"):
+        assert all(torch.equal(after[k], before[k]) for k in before if k.startswith(f"{part}."))
+    assert not torch.equal(after["depth.zy"], before["depth.zy"])
+
+
 @pytest.mark.parametrize("coordinates", sorted(COORDINATE_LOSSES))
 @pytest.mark.parametrize("regulariser", sorted(REGULARISERS))
 def test_losses_by_name(people: Samples, coordinates: str, regulariser: str) -> None:
@@ -401,12 +411,15 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None: 
     second = tmp_path / "second.toml"
     text = config.read_text().replace("pretrained/movenet-lightning.safetensors", str(out))
     # The second stage looks at the whole person; what it starts from did not.
-    second.write_text(text.replace("= 64\n", "= 64\ncontext_layers = 1\ncontext_width = 8\n"))
+    text = text.replace("= 64\n", "= 64\ncontext_layers = 1\ncontext_width = 8\n")
+    text = 'select = "last"\npretrained_rate = 0.0\n' + text
+    second.write_text(text.replace("validate_every = 2", "validate_every = 1"))
     run2, out2 = tmp_path / "run2", tmp_path / "w/second.safetensors"
     assert cli.main(["train", str(second), "--data", str(shared), "--out", str(run2)]) == 0
     assert cli.main(["pack", str(run2), "--out", str(out2), "--command", "livepose train 2"]) == 0
     card = json.loads(out2.with_suffix(".json").read_text())
     assert card["training"]["first"]["command"] == "livepose train tiny"
+    assert card["training"]["steps"] == 2
     assert str(tmp_path) not in json.dumps(card)
     assert cli.main(["pack", str(tmp_path), "--out", str(out), "--command", "x"]) == 2
     assert cli.main(["train", "nonsense", "--data", str(shared), "--out", str(run)]) == 2

@@ -20,16 +20,19 @@ _LOW = indices(["left_knee", "right_knee", "left_ankle", "right_ankle", "left_wr
 _UPPER = 0.3  # of the squares are about the upper body
 _NEAREST = 0.15  # metres from the camera, what is nearer is not seen
 _MISSED = 0.05  # of the joints are not found
-# Coordinates are off by up to this (standard deviation, normalised), as a network's are.
-_NOISE = 0.03
+# How sure a network is of a joint, 1 - beta(...), and how far off it is then (normalised): a little
+# where it is sure, more and more where it is not, and sometimes far (Student's t, degrees of
+# freedom). So `base` is on rendered people.
+_DOUBT = (1.2, 2.2)
+_OFF, _OFF_BY_DOUBT, _FREEDOM = 0.010, 0.055, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
     """xyz: (N, J, 3) float32 normalised, as of `livepose.models.margipose`; x and y are a bit off.
 
-    sure: (N, J) float32, 1 for joints that are found. known: (N, J) bool, whose depth counts. What
-    a data set does not label is neither, and 0.
+    sure: (N, J) float32 in 0..1, 0 for joints that are not found. known: (N, J) bool, whose depth
+    counts. What a data set does not label is neither, and 0.
     """
 
     xyz: np.ndarray
@@ -74,8 +77,11 @@ class Skeletons:
         xyz = np.dstack([xy, body[..., 2] * scale * 2 / side[:, None]])
         known = seen & (np.abs(xyz) < 1).all(-1)
         found = known & (rng.random(known.shape) >= _MISSED)
-        xyz[..., :2] += rng.normal(0, 1, xy.shape) * rng.uniform(0, _NOISE, (number, 1, 1))
-        return Lifted(np.nan_to_num(xyz).astype("f4"), found.astype("f4"), known)
+        doubt = rng.beta(*_DOUBT, known.shape)
+        off = (_OFF + _OFF_BY_DOUBT * doubt) * rng.uniform(0.5, 1.5, (number, 1))
+        xyz[..., :2] += rng.standard_t(_FREEDOM, xy.shape) * off[..., None]
+        sure = np.where(found, 1 - doubt, 0)
+        return Lifted(np.nan_to_num(xyz).astype("f4"), sure.astype("f4"), known)
 
     def _square(
         self, rng: np.random.Generator, flat: np.ndarray, seen: np.ndarray

@@ -86,7 +86,7 @@ def test_each_task_has_its_weight(net: MultiTask) -> None:
     assert all(v > 0 for v in both.values())
     for detect, regress in ((0.0, 1.0), (1.0, 0.0)):
         parts = multitask_parts(out, wanted, 3, detect, regress)
-        assert set(parts) == ({"joints", "parts"} if detect else {"xy", "z", "presence"})
+        assert set(parts) == ({"joints", "parts"} if detect else {"xy", "z", "confidence"})
         assert all(torch.equal(v, both[k]) for k, v in parts.items())
 
 

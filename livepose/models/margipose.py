@@ -44,7 +44,7 @@ class Output(NamedTuple):
     """What the network says of B squares.
 
     xyz: (B, J, 3) normalised coordinates. confidence: (B, J) in 0..1, the probability that the
-    joint is in the square and not hidden. xy: (B, J, H, W), zy: (B, J, H', D) and
+    joint is where x and y are, within 0.2 of the torso. xy: (B, J, H, W), zy: (B, J, H', D) and
     xz: (B, J, D, W') probability maps, each with sum 1. raw: (B, J, H, W), the xy maps as the
     network puts them out.
     """
@@ -219,7 +219,7 @@ class MargiPose(nn.Module):
                 skeleton.J, DEPTH_FEATURES, config.lift_width, config.lift_layers
             )
         # The softmax does not see a constant added to a map: that degree of freedom, trained,
-        # is the log-odds of the joint's presence.
+        # is the log-odds that the joint is there.
         self.presence_gain = nn.Parameter(torch.full((skeleton.J,), 1.0))
         self.presence_bias = nn.Parameter(torch.zeros(skeleton.J))
         self.ranges: Ranges = {}  # for int8, where they have been measured

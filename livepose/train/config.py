@@ -63,8 +63,7 @@ class TrainConfig:
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4
-    pretrained_rate: float = 1.0  # of trunk, pyramid and keypoint head, if start_from gives them,
-    # as a share of rate; 0 leaves them as they are
+    pretrained_rate: float = 1.0  # of the parts that start_from gives, as a share of rate
     frozen_blocks: int = 0  # first blocks of the trunk (and its stem) that are left as they are
     weight_decay: float = 0.01
     warm_up: int = 200
@@ -75,7 +74,7 @@ class TrainConfig:
     regulariser: str = "js"  # of the maps: a key of `loss.REGULARISERS`
     sigma: float = 1.0
     skeletons: int = 0  # without pictures, for each step; for networks with lift_layers
-    presence_weight: float = 0.1  # of the confidence in the loss
+    confidence_weight: float = 0.1  # of the confidence in the loss
     seed: int = 1
     workers: int = 1
     validate_every: int = 500

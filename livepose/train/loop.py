@@ -96,9 +96,6 @@ class Run:
         for name in ["stem", *(f"block_{b}" for b in range(config.frozen_blocks))]:
             if config.frozen_blocks:
                 getattr(self.net.trunk, name).requires_grad_(False)
-        if not config.pretrained_rate:  # a step without their gradients takes a third of the time
-            for name, parameter in self.net.named_parameters():
-                parameter.requires_grad_(not name.startswith(pretrained))
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.net).requires_grad_(False).eval()
         self._known = pretrained
@@ -232,13 +229,13 @@ class Run:
     def _parts(self, out: Output, target: dict[str, Tensor]) -> dict[str, Tensor]:
         c, net = self.config, self.config.network
         if isinstance(net, Config):
-            return loss_parts(out, target, c.sigma, c.presence_weight, c.coordinates,
-                              c.regulariser, net.output)  # fmt: skip
+            return loss_parts(out, target, c.sigma, c.confidence_weight, c.coordinates,
+                              c.regulariser, net.output, net.peak_radius)  # fmt: skip
         early = self.step < c.steps // 2
         detect = {"joint": True, "first": early, "none": False}[c.detection]
         regress = not (c.detection == "first" and early)
         return multitask_parts(out, target, net.window, c.detection_weight * detect,
-                               float(regress), c.presence_weight)  # fmt: skip
+                               float(regress), c.confidence_weight)  # fmt: skip
 
     def train(
         self, parts: list[tuple[Samples, float]], val: Samples, backgrounds: Sequence[Path] = ()

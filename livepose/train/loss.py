@@ -27,17 +27,23 @@ _SQUARED = 10.0
 # Skeletons without pictures must be heard beside the regularisers of the maps, whose gradients are
 # steep. A skeleton of labels implies depth with so many joints, and with this weight.
 _LIFT, _ENOUGH, _IMPLIED = 10.0, 8, 0.5
+# A joint is right within so much of the torso, as PCK counts. That is from the left shoulder to the
+# right hip, or about so many times the next length of these that a picture shows.
+_RIGHT = 0.2
+_TORSO = (("left_shoulder", "right_hip", 1.0), ("right_shoulder", "left_hip", 1.0),
+          ("head_top", "neck", 1.6), ("left_shoulder", "right_shoulder", 1.6))  # fmt: skip
 
 
 def loss_parts(
-    out: Output, target: dict[str, Tensor], sigma: float = 1.0, presence_weight: float = 0.1,
+    out: Output, target: dict[str, Tensor], sigma: float = 1.0, confidence_weight: float = 0.1,
     coordinates: str = "euclidean", regulariser: str = "js", output: str = "dsnt",
+    peak_radius: int = 0,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Scalar losses; their sum is trained.
 
     xy, xy_reg: DSNT's coordinate loss and regulariser on all joints that are known (MargiPose's
-    loss for 2D samples). z, zy_reg, xz_reg: the same for depth, where it is known. presence: cross
-    entropy of the confidence, where it is known.
+    loss for 2D samples). z, zy_reg, xz_reg: the same for depth, where it is known. confidence: see
+    `confidence_loss`.
 
     Args:
         target: ``xyz`` (B, J, 3), ``known`` and ``depth_known`` (B, J) bool, ``present`` (B, J)
@@ -46,6 +52,7 @@ def loss_parts(
         coordinates, regulariser: keys of `COORDINATE_LOSSES` and `REGULARISERS`.
         output: the network's, see `livepose.models.outputs`. Heatmap matching has its own loss of
             the xy maps; a fully connected output has none to regularise.
+        peak_radius: the network's, with which x and y are found once it is trained.
     """
     distance, regularise = COORDINATE_LOSSES[coordinates], REGULARISERS[regulariser]
     xyz, known, deep = target["xyz"], target["known"], target["depth_known"]
@@ -60,7 +67,8 @@ def loss_parts(
         # Maps are (rows, columns): zy has y as rows and z as columns, xz has z as rows.
         "zy_reg": 0.5 * average(regularise(out.zy, xyz[..., [2, 1]], sigma), deep),
         "xz_reg": 0.5 * average(regularise(out.xz, xyz[..., [0, 2]], sigma), deep),
-        "presence": presence_weight * presence_loss(out, target["present"]),
+        "confidence": confidence_weight
+        * confidence_loss(out, target, peak_radius if output == "dsnt" else 0),
     }
 
 
@@ -86,13 +94,33 @@ def lift_parts(
     }
 
 
-def presence_loss(out: Output, present: Tensor) -> Tensor:
-    """Cross entropy of the confidence, where `present` (B, J) is not NaN."""
-    judged = ~present.isnan()
+def confidence_loss(out: Output, target: dict[str, Tensor], peak_radius: int = 0) -> Tensor:
+    """Cross entropy of the confidence with whether the joint is where the network says.
+
+    Joints outside the square, covered by something, or of nobody, are wrong wherever they are said
+    to be. Those that nobody has labelled are not judged.
+    """
+    with torch.no_grad():
+        maps = out.xy.detach()
+        at = dsnt.dsnt(dsnt.around_peak(maps, peak_radius)) if peak_radius else out.xyz[..., :2]
+        torso = torsos(target["xyz"], target["known"])[:, None]
+        labelled = target["known"] & (torso > 0)
+        off = (at - target["xyz"][..., :2]).norm(dim=-1)
+        right = (labelled & (off <= _RIGHT * torso)).to(out.confidence.dtype)
+        judged = labelled | (~target["known"] & (target["present"] == 0))
     likely = out.confidence.clamp(1e-6, 1 - 1e-6)
-    seen = present.nan_to_num()
-    each = -(seen * likely.log() + (1 - seen) * (1 - likely).log())
+    each = -(right * likely.log() + (1 - right) * (1 - likely).log())
     return average(each, judged)
+
+
+def torsos(xyz: Tensor, known: Tensor) -> Tensor:
+    """(B, J, 3), (B, J) -> (B,): the length of the torso in x and y, 0 where nothing tells it."""
+    torso = xyz.new_zeros(len(xyz))
+    for one, other, times in _TORSO:
+        a, b = skeleton.INDEX[one], skeleton.INDEX[other]
+        length = times * (xyz[:, a, :2] - xyz[:, b, :2]).norm(dim=-1)
+        torso = torch.where(torso > 0, torso, length * (known[:, a] & known[:, b]))
+    return torso
 
 
 def total(parts: dict[str, Tensor]) -> Tensor:
@@ -102,7 +130,7 @@ def total(parts: dict[str, Tensor]) -> Tensor:
 
 def multitask_parts(
     out: Output, target: dict[str, Tensor], window: int, detect: float, regress: float,
-    presence_weight: float = 0.1,
+    confidence_weight: float = 0.1,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Losses of Li & Chan's network; detect and regress are the weights of its two tasks.
 
@@ -134,7 +162,7 @@ def multitask_parts(
         losses |= {
             "xy": regress * _SQUARED * average(flat, known),
             "z": regress * _SQUARED * average(depth, deep),
-            "presence": regress * presence_weight * presence_loss(out, target["present"]),
+            "confidence": regress * confidence_weight * confidence_loss(out, target),
         }
     if detect:
         losses |= {

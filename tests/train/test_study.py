@@ -101,7 +101,7 @@ def test_detection_first_leaves_the_regressor_alone_and_then_begins_anew(tmp_pat
     assert changed("shared.weight")
     assert not changed("last.weight")  # weight decay neither
     detectors = run.net.state_dict()["detect.weight"].clone()
-    assert set(run._update(dict(batch))) == {"xy", "z", "presence"}
+    assert set(run._update(dict(batch))) == {"xy", "z", "confidence"}
     # Its first step is as small as the first step of any training.
     assert 0 < (run.net.state_dict()["last.bias"] - start["last.bias"]).abs().max() <= 5.1e-3
     assert torch.equal(detectors, run.net.state_dict()["detect.weight"])

@@ -22,13 +22,21 @@ from livepose.data.samples import Samples
 from livepose.evaluate import command
 from livepose.evaluate.metrics import pck
 from livepose.evaluate.protocol import predict
-from livepose.models.margipose import Config, MargiPose
+from livepose.models.margipose import Config, MargiPose, Output
 from livepose.models.networks import build
 from livepose.models.outputs import OUTPUTS
 from livepose.models.store import save_model
+from livepose.skeleton import INDEX, indices
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
-from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
+from livepose.train.loss import (
+    COORDINATE_LOSSES,
+    REGULARISERS,
+    confidence_loss,
+    loss_parts,
+    torsos,
+    total,
+)
 from tests.data.made import write_image
 
 J = skeleton.J
@@ -124,16 +132,6 @@ def test_a_batch_with_unusable_gradients_is_skipped_and_counted(
     assert again.skipped == 1
 
 
-def test_pretrained_parts_can_be_left_as_they_are(people: Samples, tmp_path: Path) -> None:
-    run = Run(replace(CONFIG, pretrained_rate=0.0), tmp_path)
-    before = copy.deepcopy(run.net.state_dict())
-    run._update(dict(collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])))
-    after = run.net.state_dict()
-    for part in ("trunk", "fpn", "joints"):
-        assert all(torch.equal(after[k], before[k]) for k in before if k.startswith(f"{part}."))
-    assert not torch.equal(after["depth.zy"], before["depth.zy"])
-
-
 @pytest.mark.parametrize("coordinates", sorted(COORDINATE_LOSSES))
 @pytest.mark.parametrize("regulariser", sorted(REGULARISERS))
 def test_losses_by_name(people: Samples, coordinates: str, regulariser: str) -> None:
@@ -143,6 +141,40 @@ def test_losses_by_name(people: Samples, coordinates: str, regulariser: str) -> 
     parts = loss_parts(out, batch, coordinates=coordinates, regulariser=regulariser)
     assert torch.isfinite(total(parts))
     assert (parts["xy_reg"] > 0) == (regulariser != "none")
+
+
+def test_confidence_is_learned_from_what_is_right() -> None:
+    """Torso 1, so that 0.2 is near enough; what cannot be seen is wrong in any case."""
+    xyz = torch.zeros(1, J, 3)
+    xyz[0, INDEX["left_shoulder"], 1] = -1  # the right hip is at 0
+    known = torch.ones(1, J, dtype=torch.bool)
+    known[0, 2:5] = False
+    present = torch.ones(1, J)
+    present[0, 2], present[0, 3] = 0, float("nan")
+    target = {"xyz": xyz, "known": known, "present": present}
+    said = xyz.clone()
+    said[0, 1, 0] = 0.21
+    said[0, 5, 1] += 0.19
+    wrong = [1, 2]  # too far off; hidden
+    judged = [k for k in range(J) if k not in (3, 4)]  # nobody knows, and nobody has said where
+    sure = torch.full((1, J), 0.9, requires_grad=True)
+    nothing = torch.zeros(1)
+    confidence_loss(Output(said, sure, *[nothing] * 4), target).backward()
+    assert sure.grad is not None
+    assert (sure.grad[0] > 0).nonzero().flatten().tolist() == wrong
+    assert (sure.grad[0] != 0).nonzero().flatten().tolist() == judged
+
+
+def test_a_torso_is_known_from_what_is_seen() -> None:
+    xyz, known = torch.zeros(4, J, 3), torch.zeros(4, J, dtype=torch.bool)
+    places = {"left_shoulder": (1, -4), "right_shoulder": (-1, -4), "left_hip": (1, 0),
+              "right_hip": (-1, 0), "neck": (0, -4), "head_top": (0, -6.5)}  # fmt: skip
+    for name, at in places.items():
+        xyz[:, INDEX[name], :2] = torch.tensor(at, dtype=torch.float32)
+    known[0] = True
+    known[1, indices(["neck", "head_top", "left_shoulder"])] = True
+    known[2, indices(["left_shoulder", "right_shoulder"])] = True
+    assert torsos(xyz, known).tolist() == pytest.approx([20**0.5, 4.0, 3.2, 0.0])
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -412,7 +444,7 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None: 
     text = config.read_text().replace("pretrained/movenet-lightning.safetensors", str(out))
     # The second stage looks at the whole person; what it starts from did not.
     text = text.replace("= 64\n", "= 64\ncontext_layers = 1\ncontext_width = 8\n")
-    text = 'select = "last"\npretrained_rate = 0.0\n' + text
+    text = 'select = "last"\n' + text
     second.write_text(text.replace("validate_every = 2", "validate_every = 1"))
     run2, out2 = tmp_path / "run2", tmp_path / "w/second.safetensors"
     assert cli.main(["train", str(second), "--data", str(shared), "--out", str(run2)]) == 0

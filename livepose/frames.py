@@ -66,7 +66,7 @@ class Pose:
 
     joints: (J, 2) float32 pixels of the frame.
     xyz: (J, 3) float32 metres about the pelvis, camera axes (x right, y down, z away).
-    confidence: (J,) float32 in 0..1, the probability that a joint is there, within 0.2 of the torso.
+    confidence: (J,) float32 in 0..1, how likely a joint is there, within 0.2 of the torso.
     score: confidence of the person as a whole, 0..1. id: the same for the same person, from 1 on;
     0 where only one is followed.
     position: (3,) float32 metres, the pelvis in camera axes with the camera at 0, if known.

@@ -183,3 +183,8 @@ class Event:
     level: str
     kind: str
     message: str
+
+
+def first_line(error: Exception) -> str:
+    """What an event says of an error."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

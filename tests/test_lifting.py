@@ -48,10 +48,14 @@ def drawn(people: Samples, number: int = 200, turned: float = 1.0) -> Lifted:
     return Skeletons([people], turned)(np.random.default_rng(0), number)
 
 
+def without_noise(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(skeletons, "_OFF", 0.0)
+    patch.setattr(skeletons, "_OFF_BY_DOUBT", 0.0)
+
+
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(skeletons, "_OFF", 0.0)
-    monkeypatch.setattr(skeletons, "_OFF_BY_DOUBT", 0.0)
+    without_noise(monkeypatch)
 
 
 @pytest.mark.usefixtures("exact")
@@ -102,8 +106,7 @@ def test_doubtful_joints_are_farther_off(monkeypatch: pytest.MonkeyPatch) -> Non
     people = samples(np.repeat(far(1), 3, 0), focal=1e6)
     got = drawn(people, 2000)
     with monkeypatch.context() as patch:
-        patch.setattr(skeletons, "_OFF", 0.0)
-        patch.setattr(skeletons, "_OFF_BY_DOUBT", 0.0)
+        without_noise(patch)
         off = np.abs(got.xyz - drawn(people, 2000).xyz)
     assert not off[..., 2].any()
     sure, doubtful = (off[got.known & (got.sure > low) & (got.sure < high), :2]

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from livepose.frames import first_line
+
 if TYPE_CHECKING:
     from livepose.data.samples import Samples
     from livepose.engine.device import Placement
@@ -51,8 +53,6 @@ def main() -> None:
     from livepose.cli import spin_less
 
     spin_less()
-    from livepose.engine.switching import first_line
-
     request = json.loads(sys.stdin.readline())
     samples = _samples(**request["data"]) if request["data"] else None
     for wanted in request["points"]:

@@ -20,7 +20,7 @@ from livepose.engine.device import Placement, on_cpu
 from livepose.engine.loading import Choice, Loader, LoadModel, Ready
 from livepose.engine.predictor import Predictor
 from livepose.engine.settings import EngineSettings
-from livepose.frames import Event
+from livepose.frames import Event, first_line
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import WeightsError
 
@@ -257,8 +257,3 @@ class Networks:
         for sign, role, predictor in ((1, LIVE, self.live), (-1, RIVAL, self.rival)):
             if predictor is not None:
                 yield sign, predictor, self._running[role]
-
-
-def first_line(error: Exception) -> str:
-    """What an event says of an error."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -15,9 +15,9 @@ from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.predictor import Predictor
 from livepose.engine.probing import Probe, probed
 from livepose.engine.settings import EngineSettings
-from livepose.engine.switching import Networks, first_line
+from livepose.engine.switching import Networks
 from livepose.engine.turns import Turns
-from livepose.frames import Event, Frame, Result
+from livepose.frames import Event, Frame, Result, first_line
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import load_detector, load_model
 from livepose.timing.stats import Rate

@@ -56,6 +56,10 @@ class Stop:
 
 
 def leave_stopping_to_parent(worker: int = 0) -> None:
-    """For a process that loads data: Ctrl-C reaches it, too, but the last step wants its batch."""
+    """For a process that loads data: what is sent to the whole group reaches it, too.
+
+    But the last step wants its batch; the loader ends its processes by itself, and so do they when
+    their parent is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

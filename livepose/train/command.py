@@ -61,13 +61,12 @@ def read_part(part: Part, data: Path, labels: Path) -> Samples:
     return with_depth(samples, labels / part.depth) if part.depth else samples
 
 
-def read_data(config: TrainConfig, data: Path, labels: Path | None) -> TrainingData:
+def read_data(config: TrainConfig, data: Path, labels: Path) -> TrainingData:
     """Reads all that a configuration names.
 
     Raises:
         DataError: something is missing or broken.
     """
-    labels = labels or data / "labels"
     backgrounds = read("empty", data / config.backgrounds).images if config.backgrounds else ()
     return TrainingData(
         [(read_part(part, data, labels), part.share) for part in config.data],
@@ -75,24 +74,25 @@ def read_data(config: TrainConfig, data: Path, labels: Path | None) -> TrainingD
     )  # fmt: skip
 
 
-def find_config(name: str, data: Path, labels: Path | None) -> TrainConfig:
+def find_config(name: str, data: Path, labels: Path) -> TrainConfig:
     """The configuration in a file, or of a shipped name; its start is looked up in the folders."""
     file = Path(name)
     config = read_config(file if file.exists() else CONFIGS / f"{name}.toml")
-    for folder in (data, labels or data / "labels"):
+    for folder in (data, labels):
         if (start := folder / config.start_from).is_file():
             return replace(config, start_from=str(start))
     return config
 
 
 def main(args: argparse.Namespace) -> int:
+    labels = args.labels or args.data / "labels"
     try:
-        config = find_config(args.config, args.data, args.labels)
+        config = find_config(args.config, args.data, labels)
         if args.steps:
             config = replace(config, steps=args.steps)
         if args.workers is not None:
             config = replace(config, workers=args.workers)
-        data = read_data(config, args.data, args.labels)
+        data = read_data(config, args.data, labels)
         from livepose.train.loop import Run
 
         run = Run(config, args.out, args.device)

@@ -101,8 +101,7 @@ def confidence_loss(out: Output, target: dict[str, Tensor], peak_radius: int = 0
     to be. Those that nobody has labelled are not judged.
     """
     with torch.no_grad():
-        maps = out.xy.detach()
-        at = dsnt.dsnt(dsnt.around_peak(maps, peak_radius)) if peak_radius else out.xyz[..., :2]
+        at = dsnt.dsnt(dsnt.around_peak(out.xy, peak_radius)) if peak_radius else out.xyz[..., :2]
         torso = torsos(target["xyz"], target["known"])[:, None]
         labelled = target["known"] & (torso > 0)
         off = (at - target["xyz"][..., :2]).norm(dim=-1)

@@ -63,12 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    study = STUDIES[args.study]
+    study, labels = STUDIES[args.study], args.labels or args.data / "labels"
     try:
-        config = find_config(args.config or study.config, args.data, args.labels)
+        config = find_config(args.config or study.config, args.data, labels)
         config = replace(config, steps=args.steps or config.steps)
         tests = {"lsp_test": read("lsp", args.test or args.data / "data/lsp_dataset", "test")}
-        labels = args.labels or args.data / "labels"
         if any(part.reader == "synth" for part in config.data):
             tests["synth_test"] = read("synth", labels / "synth", "test")
         wanted = [v for v in study.variants(config)
@@ -78,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
             command += f" --config {Path(args.config).name}"
         if args.steps:
             command += f" --steps {args.steps}"
-        _train_missing(wanted, config, args, command)
+        _train_missing(wanted, config, args, labels, command)
         rows = [_measured(name, what, args.out, tests, command) for name, what, _ in wanted]
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose study: {error}", file=sys.stderr)
@@ -93,14 +92,14 @@ def main(args: argparse.Namespace) -> int:
 
 def _train_missing(
     wanted: Sequence[tuple[str, Row, TrainConfig]], config: TrainConfig, args: argparse.Namespace,
-    command: str,
+    labels: Path, command: str,
 ) -> None:  # fmt: skip
     missing = [v for v in wanted if not (args.out / f"{v[0]}.safetensors").exists()]
     if not missing:
         return
     from livepose.train.loop import Run
 
-    data = read_data(config, args.data, args.labels)
+    data = read_data(config, args.data, labels)
     for i, (name, _, own) in enumerate(missing, 1):
         print(f"{name} ({i} of {len(missing)})", flush=True)
         run = Run(own, args.out / name, args.device)

@@ -132,6 +132,17 @@ def image_of(pixels: np.ndarray) -> QImage:
     return QImage(pixels.tobytes(), width, height, channels * width, kind).copy()
 
 
+def aliased(picture: np.ndarray) -> tuple[np.ndarray, QImage]:
+    """(H, W, 3) BGR bytes -> them in one piece, and an image of these very bytes, not of a copy.
+
+    Keep both, and replace them together.
+    """
+    pixels = np.ascontiguousarray(picture)
+    height, width = pixels.shape[:2]
+    image = QImage(pixels.data, width, height, pixels.strides[0], QImage.Format_BGR888)
+    return pixels, image
+
+
 def heat(
     painter: QPainter, maps: Heatmaps, joint: int, confidence: np.ndarray, zoom: float
 ) -> None:

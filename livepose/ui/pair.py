@@ -47,11 +47,7 @@ class PairView(QWidget):
 
     def show_result(self, result: Result) -> None:
         self.result = result
-        # QImage aliases the buffer: both are kept, and replaced together.
-        self._pixels = np.ascontiguousarray(result.frame.image)
-        h, w = self._pixels.shape[:2]
-        self._image = QImage(self._pixels.data, w, h, self._pixels.strides[0],
-                             QImage.Format_BGR888)  # fmt: skip
+        self._pixels, self._image = painting.aliased(result.frame.image)
         self.update()
 
     def set_wipe(self, share: float) -> None:

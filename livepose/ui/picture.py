@@ -76,12 +76,7 @@ class PictureView(QWidget):
         "paint" has all of it, not only the painter's part.
         """
         self._result = result
-        # QImage aliases the buffer: both are kept, and replaced together.
-        self._pixels = np.ascontiguousarray(result.frame.image)
-        height, width = self._pixels.shape[:2]
-        self._image = QImage(
-            self._pixels.data, width, height, self._pixels.strides[0], QImage.Format_BGR888
-        )
+        self._pixels, self._image = painting.aliased(result.frame.image)
         self._unpainted, self._shown_ns = news, now_ns()
         if not news:
             self.update()

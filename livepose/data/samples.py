@@ -69,9 +69,12 @@ class Samples:
 
     def spread(self, most: int) -> Samples:
         """Evenly spread samples, if there are more than so many."""
-        if len(self) <= most:
-            return self
-        return self.take(np.linspace(0, len(self), most, endpoint=False).astype(int))
+        return self.take(self.spread_rows(most))
+
+    def spread_rows(self, most: int) -> np.ndarray:
+        """The rows of `spread`, ascending."""
+        number = min(most, len(self))
+        return np.linspace(0, len(self), number, endpoint=False).astype(int)
 
     def keep(self, rows: np.ndarray, reason: str) -> Samples:
         """The rows of a mask (N,); the others are counted as left out for a `reason`."""

@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         net, card = load_model(args.model)
         train, val = read("lsp", args.lsp, "train"), read("lsp", args.lsp, "val")
-        spread = np.linspace(0, len(train) - 1, min(args.pictures, len(train))).astype(int)
+        spread = train.spread_rows(args.pictures)
         net.ranges = observe(net, batches(train.take(spread), net.config.input_size))
         # What rounding loses is a few joints: the validation split alone is too small to say.
         others = train.take(np.setdiff1d(np.arange(len(train)), spread)[:: args.every])

@@ -45,6 +45,14 @@ def test_lsp_flags_and_halves(lsp: Path) -> None:
         read("lps", lsp)
 
 
+def test_samples_are_taken_evenly_spread(lsp: Path) -> None:
+    val = read("lsp", lsp, "val")
+    rows = val.spread_rows(10)
+    assert set(np.diff(rows)) <= {9, 10}
+    assert val.spread(10).images == tuple(val.images[i] for i in rows)
+    assert val.spread(1000).images == val.images
+
+
 def test_lspet_flags(tmp_path: Path) -> None:
     joints = np.zeros((14, 3, 5))
     joints[:, :2], joints[:, 2] = 31, 1

@@ -41,7 +41,7 @@ from livepose.train.loss import lift_parts, loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
 
 # Settings that a run may change while it goes on: they touch speed, or are the way out of a NaN.
-_FREE = ("workers", "validate_every", "rate")
+_FREE = ("workers", "validate_every", "rate", "select")
 
 
 def cosine(step: int, steps: int, rate: float, warm_up: int) -> float:

@@ -40,8 +40,8 @@ def main() -> None:
         print(_row(f"**{name}**", str(card.config.input_size), f"{file.stat().st_size / 1e6:.1f}",
                    told.get("lsp_test", {}), told.get("lsp_test_int8", {}),
                    told.get("synth_test", {})))  # fmt: skip
-    for peer, rows in sorted(peers.items(), key=lambda item: -item[1]["lsp_test"]["pck"]):
-        print(_row(peer, "", "", rows["lsp_test"], {}, rows.get("synth_test", {})))
+    for peer, rows in peers.items():
+        print(_row(peer, "", "", rows.get("lsp_test", {}), {}, rows.get("synth_test", {})))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from livepose import skeleton
 from livepose.data.readers import read
@@ -104,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
         net.presence_bias.mul_(gain).add_(bias)
     odds = _odds(confidence)
     before, after = (reliability(c, right)["ece"] for c in
-                     (confidence, 1 / (1 + np.exp(-(gain * odds + bias)))))  # fmt: skip
+                     (confidence, expit(gain * odds + bias)))  # fmt: skip
     command = f"livepose calibrate {card.name} --lsp DIR --empty DIR --rooms {args.rooms}"
     training = {**card.training, "calibration": {"command": command, "gain": gain, "bias": bias}}
     # What was measured of the confidence before no longer holds; eval --card measures it again.

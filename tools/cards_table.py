@@ -29,19 +29,23 @@ def _row(name: str, size: str, mb: str, lsp: Mapping[str, Any], int8: Mapping[st
 
 def main() -> None:
     peers: dict[str, dict[str, Any]] = {}
-    print("| " + " | ".join(_HEAD) + " |\n" + "|---" * len(_HEAD) + "|")
+    rows: list[tuple[float, str]] = []
     for name in available():
         file = find(name)
         card = read_card(file)
         told = card.measured
-        for key, rows in told.get("peers", {}).items():
-            for peer, row in rows.items():
+        for key, of_peers in told.get("peers", {}).items():
+            for peer, row in of_peers.items():
                 peers.setdefault(peer.removesuffix("-synth"), {})[key] = row
-        print(_row(f"**{name}**", str(card.config.input_size), f"{file.stat().st_size / 1e6:.1f}",
-                   told.get("lsp_test", {}), told.get("lsp_test_int8", {}),
-                   told.get("synth_test", {})))  # fmt: skip
-    for peer, rows in peers.items():
-        print(_row(peer, "", "", rows.get("lsp_test", {}), {}, rows.get("synth_test", {})))
+        lsp = told.get("lsp_test", {})
+        line = _row(f"**{name}**", str(card.config.input_size), f"{file.stat().st_size / 1e6:.1f}",
+                    lsp, told.get("lsp_test_int8", {}), told.get("synth_test", {}))  # fmt: skip
+        rows.append((lsp.get("pck", 0.0), line))
+    for peer, of in peers.items():
+        lsp = of.get("lsp_test", {})
+        rows.append((lsp.get("pck", 0.0), _row(peer, "", "", lsp, {}, of.get("synth_test", {}))))
+    print("| " + " | ".join(_HEAD) + " |\n" + "|---" * len(_HEAD) + "|")
+    print("\n".join(line for _, line in sorted(rows, reverse=True)))
 
 
 if __name__ == "__main__":

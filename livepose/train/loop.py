@@ -40,7 +40,8 @@ from livepose.train.distil import Teacher, distil_parts
 from livepose.train.loss import lift_parts, loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
 
-# Settings that a run may change while it goes on: they touch speed, or are the way out of a NaN.
+# Settings that a run may change while it goes on: they touch speed, say which weights count, or are
+# the way out of a NaN.
 _FREE = ("workers", "validate_every", "rate", "select")
 
 

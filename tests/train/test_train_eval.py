@@ -28,12 +28,7 @@ from livepose.models.outputs import OUTPUTS
 from livepose.models.store import save_model
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
-from livepose.train.loss import (
-    COORDINATE_LOSSES,
-    REGULARISERS,
-    loss_parts,
-    total,
-)
+from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
 from tests.data.made import write_image
 
 J = skeleton.J

@@ -1,9 +1,9 @@
 """One person's bones keep their lengths: what makes a skeleton look like a body.
 
-A network judges every picture anew, so its bones breathe. Here each person's lengths are learned
-as a running mean that starts from usual proportions, left and right alike, and the skeleton is put
-together again from the pelvis outwards with the directions of the picture and the lengths of the
-person.
+A network judges every picture anew, so its bones breathe. Here each person's lengths are learned:
+usual proportions, drawn towards the running mean of what is seen, left and right alike. The
+skeleton is put together again from the pelvis outwards with the directions of the picture and the
+lengths of the person.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ _USUAL = {
 # What is usual counts as much as so many pictures: a network sees a bone that points at the camera
 # wrong by up to a half, and all pictures of a second alike.
 _BELIEF = 30
+# And for ever so much beside all pictures together: a network sees one person's bones wrong in the
+# same way for as long as it looks, by about as much as bodies differ.
+_BIAS = 1.0
 # So many sure pictures weigh as much as all before them, once there were as many.
 _MEMORY = 300
 _SHORTEST = 0.005  # of the body's height
@@ -58,9 +61,9 @@ class Bones:
 
     def __init__(self, least: float = 0.3) -> None:
         self._least = least
-        self._lengths = np.array([_USUAL[name.removeprefix("left_").removeprefix("right_")]
-                                  for name in _ORDER])  # fmt: skip
-        self._count = np.full(len(_ORDER), _BELIEF)
+        self._usual = np.array([_USUAL[name.removeprefix("left_").removeprefix("right_")]
+                                for name in _ORDER])  # fmt: skip
+        self._mean, self._count = self._usual.copy(), np.zeros(len(_ORDER))
 
     def __call__(self, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         """(J, 3) heights about the pelvis, (J,) -> (J, 3) with the lengths of this person."""
@@ -76,6 +79,7 @@ class Bones:
         weight = sure + sure[_OTHER]
         mean = (seen * sure + (seen * sure)[_OTHER]) / np.maximum(weight, 1)
         self._count = np.minimum(self._count + (weight > 0), _MEMORY)
-        share = np.where(weight > 0, 1 / self._count, 0)
-        self._lengths += share * (mean - self._lengths)
-        return self._lengths
+        share = (weight > 0) / np.maximum(self._count, 1)
+        self._mean += share * (mean - self._mean)
+        believed = self._count / (_BELIEF + (1 + _BIAS) * self._count)
+        return self._usual + believed * (self._mean - self._usual)

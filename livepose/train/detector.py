@@ -38,7 +38,7 @@ from livepose.train.processes import machine
 
 SIGMA = 0.12  # of the peak about a box's middle, in its sides
 RATE, WARM_UP, BATCH, DECAY, EMA = 1e-3, 100, 32, 0.01, 0.998
-PRETRAINED = 0.1  # share of the rate for the trunk, which knows much already
+PRETRAINED = 0.5  # share of the rate for the trunk, which knows much already
 VALIDATE_EVERY, CHECKED = 250, 400
 # Folders under --data with whole pictures, and their files of boxes under --labels.
 WHOLE = {"lspet_dataset": "lspet_dataset-people.npz", "daily_people": "daily_people-people.npz",

@@ -464,10 +464,32 @@ assert stack() == before, (stack(), before)
 """
 
 
+_ONE_THREAD = """
+import torch
+from livepose.engine import backends, device
+from livepose.models.margipose import Config, MargiPose
+
+device.set_cpu_threads(1)
+net = MargiPose(Config("lightning", 64, context_layers=1, lift_layers=2)).eval()
+backend, note = backends.make(net, device.Placement(torch.device("cpu"), torch.float32), "openvino")
+assert not note, note
+"""
+
+
+def test_openvino_on_one_thread_does_not_end_the_process() -> None:
+    pytest.importorskip("openvino")
+    assert _ended(_ONE_THREAD) == (0, "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="signal stacks as Linux has them")
 def test_openvino_leaves_no_signal_stack_that_is_too_small_after_amx() -> None:
     pytest.importorskip("openvino")
+    assert _ended(_STACKS) == (0, "")
+
+
+def _ended(program: str) -> tuple[int, str]:
+    """How a program ends in a process of its own: its status, and what it said if that is not 0."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    end = subprocess.run([sys.executable, "-c", _STACKS], env=environment, timeout=300,
+    end = subprocess.run([sys.executable, "-c", program], env=environment, timeout=300,
                          capture_output=True, text=True, check=False)  # fmt: skip
-    assert (end.returncode, end.stderr[-500:] if end.returncode else "") == (0, "")
+    return end.returncode, end.stderr[-500:] if end.returncode else ""

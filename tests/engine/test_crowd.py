@@ -21,8 +21,8 @@ from tests.engine.fakes import CPU, TINY, Log, frame, predictor, session, tiny, 
 
 
 @pytest.mark.parametrize(("size", "people", "steps"), [
-    (256, 10, {3: 192, 5: 160}), (192, 10, {3: 160, 5: 128}), (256, 4, {3: 192}), (256, 2, {}),
-    (64, 10, {}),
+    (256, 10, {3: 224, 4: 192, 5: 160}), (192, 10, {4: 160, 5: 128}), (256, 4, {3: 224, 4: 192}),
+    (256, 2, {}), (64, 10, {}),
 ])  # fmt: skip
 def test_more_people_smaller_squares(size: int, people: int, steps: dict[int, int]) -> None:
     assert smaller(size, people) == steps
@@ -80,15 +80,15 @@ def test_a_session_makes_them_ready_when_several_people_are_wanted() -> None:
         assert not predict.smaller
         live.settings = EngineSettings(people=5)
         wait_for(lambda: predict.smaller)
-        assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 96}
+        assert {n: backend.size for n, backend in predict.smaller.items()} == {4: 96}
         live.compare(Choice("rival", "torch", "float32"))  # it gets the same squares
         wait_for(lambda: live._engine.networks.rival and live._engine.networks.rival.smaller)
         rival = live._engine.networks.rival
         assert rival is not None
-        assert {n: backend.size for n, backend in rival.smaller.items()} == {3: 96}
-        assert rival.smaller[3] is not predict.smaller[3]
+        assert {n: backend.size for n, backend in rival.smaller.items()} == {4: 96}
+        assert rival.smaller[4] is not predict.smaller[4]
         live.use("other")  # another network starts without them, and gets its own
         wait_for(lambda: live.model == "other" and predict.smaller)
-        assert predict.smaller[3].size == 96
+        assert predict.smaller[4].size == 96
     finally:
         live.stop()

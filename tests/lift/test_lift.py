@@ -117,8 +117,11 @@ def test_bones_breathe_no_more() -> None:
     before, after = (bone_lengths(np.array(p)[30:]) for p in (noisy, steady))
     assert (before.std(0) / before.mean(0)).max() > 0.05
     assert (after.std(0) / after.mean(0)).max() < 0.03
-    # As long as they are, and where the picture has them.
-    assert np.allclose(after[-1], bone_lengths(standing()), atol=0.015)
+    # Between what is usual and what is seen, for a network sees a person wrong for ever.
+    true, usual = bone_lengths(standing()), HEIGHT * bone_lengths(Bones()(standing(), 0 * SURE))
+    assert (np.abs(after[-1] - (true + usual) / 2) < 0.015).all()
+    assert (np.abs(after[-1] - true) < np.abs(usual - true) + 0.01).all()
+    # And where the picture has them.
     assert np.linalg.norm(steady[-1] - standing(turn=3), axis=1).max() < 0.12
 
 
@@ -131,7 +134,8 @@ def test_left_and_right_are_equally_long() -> None:
     left, right = (np.linalg.norm(out[INDEX[f"{s}_ankle"]] - out[INDEX[f"{s}_knee"]])
                    for s in ("left", "right"))  # fmt: skip
     assert left == pytest.approx(right)
-    assert left == pytest.approx(0.47, abs=0.01)
+    usual, seen = 0.262 * HEIGHT, 0.47  # 0.42 and 0.52
+    assert usual < left < seen
 
 
 def test_nobody_is_shaped_by_one_picture() -> None:

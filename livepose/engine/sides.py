@@ -4,6 +4,9 @@ Whoever turns round is seen turning, and every joint arrives about where it was 
 swap the joints are where their counterparts of the other side were expected. Then they are taken
 the old way round, until that has lasted for so long that it was the old way that was wrong. Arms,
 legs and face each have their own say: networks swap legs only, as often as the whole body.
+
+Sides that were not apart a moment ago tell nothing by where they were. But no back is twisted by
+half a turn: where shoulders and hips point to opposite sides, those are wrong that did not lately.
 """
 
 from __future__ import annotations
@@ -12,15 +15,24 @@ import numpy as np
 
 from livepose.skeleton import FLIP, INDEX, J
 
-_PARTS = np.zeros((3, J))
-for _row, _names in enumerate((("eye", "ear"), ("shoulder", "elbow", "wrist"),
-                               ("hip", "knee", "ankle"))):  # fmt: skip
+_NAMES = (("eye", "ear"), ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"),
+          ("shoulder",), ("hip",))  # fmt: skip
+_PARTS = np.zeros((len(_NAMES), J))
+for _row, _names in enumerate(_NAMES):
     _PARTS[_row, [INDEX[f"{side}_{name}"] for side in ("left", "right") for name in _names]] = 1
+# Judged by where they were expected; and by the back, as a whole or the first joints alone.
+_LIMBS, _WHOLE, _FIRST = slice(0, 3), (1, 2), (3, 4)
+_LEFT, _RIGHT = ([INDEX[f"{side}_{name}"] for name in ("shoulder", "hip")]
+                 for side in ("left", "right"))  # fmt: skip
 _FLIP = np.array(FLIP)
 # Exchanged joints are nearer to what was expected by this part of the distance between the sides.
 _CLEARLY = 0.5
 # Sides that are less apart, in person sizes, cannot be told.
 _APART = 0.1
+# Shoulders and hips point to opposite sides from this cosine between them on, where they are so long
+# in person sizes and so sure.
+_TWISTED, _WIDE, _SURE = -0.5, 0.15, 0.3
+_LATELY_S = 0.5
 # So long, and in so many pictures, a swap has to be seen before it is believed.
 _BELIEVE_S, _BELIEVE = 0.2, 3
 
@@ -31,6 +43,8 @@ class Sides:
     def __init__(self) -> None:
         self._pictures = np.zeros(len(_PARTS), int)
         self._since_s = np.zeros(len(_PARTS))
+        self._across: np.ndarray | None = None  # (2, D) from right to left, lately
+        self._time_s = 0.0
 
     def __call__(
         self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, time_s: float,
@@ -47,23 +61,57 @@ class Sides:
             remembered of joint j is from now on of joint ``turned[j]``.
         """
         swapped = _swapped(points, expected, confidence, unit)
+        swapped ^= self._twisted(points[_exchange(swapped)], expected, confidence, unit)
         self._since_s = np.where(self._pictures == 0, time_s, self._since_s)
         self._pictures = np.where(swapped, self._pictures + 1, 0)
         lasting = (self._pictures >= _BELIEVE) & (time_s - self._since_s >= _BELIEVE_S)
         self._pictures[lasting] = 0
-        return _exchange(swapped & ~lasting), _exchange(lasting)
+        order, turned = _exchange(swapped & ~lasting), _exchange(lasting)
+        self._remember(points[order], turned, time_s)
+        return order, turned
+
+    def _twisted(
+        self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
+    ) -> np.ndarray:
+        """(parts,) bool: shoulders or hips, or whole arms or legs, that no back allows."""
+        wrong = np.zeros(len(_PARTS), bool)
+        across = points[_LEFT] - points[_RIGHT]
+        length = np.linalg.norm(across, axis=1)
+        sure = min(confidence[_LEFT].min(), confidence[_RIGHT].min()) >= _SURE
+        if self._across is None or not sure or length.min() < _WIDE * unit:
+            return wrong
+        if across[0] @ across[1] > _TWISTED * length.prod():
+            return wrong
+        part = int(((across * self._across).sum(1) / length).argmin())
+        # The other joints of the limb may be right as they are.
+        outer = (_PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]) * np.minimum(confidence,
+                                                                           confidence[_FLIP])
+        nearer = outer @ (_apart(points, expected) - _apart(points[_FLIP], expected))
+        wrong[_WHOLE[part] if nearer > 0 else _FIRST[part]] = True
+        return wrong
+
+    def _remember(self, points: np.ndarray, turned: np.ndarray, time_s: float) -> None:
+        across = points[_LEFT] - points[_RIGHT]
+        if self._across is None:
+            self._across = across
+        flipped = turned[_LEFT] != _LEFT
+        self._across[flipped] *= -1
+        share = 1 - np.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
+        self._across = self._across + share * (across - self._across)
+        self._time_s = time_s
 
 
 def _swapped(
     points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
 ) -> np.ndarray:
-    """(parts,) bool: those whose sides lie the other way round than expected."""
+    """(parts,) bool: limbs and face whose sides lie the other way round than expected."""
+    parts, out = _PARTS[_LIMBS], np.zeros(len(_PARTS), bool)
     weight = np.minimum(confidence, confidence[_FLIP])
     nearer = _apart(points, expected) - _apart(points[_FLIP], expected)
-    apart = _PARTS @ (weight * _apart(expected, expected[_FLIP]))
-    told = apart > _APART * unit * (_PARTS @ weight)
-    swapped: np.ndarray = told & (_PARTS @ (weight * nearer) > _CLEARLY * apart)
-    return swapped
+    apart = parts @ (weight * _apart(expected, expected[_FLIP]))
+    told = apart > _APART * unit * (parts @ weight)
+    out[_LIMBS] = told & (parts @ (weight * nearer) > _CLEARLY * apart)
+    return out
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -72,5 +120,5 @@ def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _exchange(parts: np.ndarray) -> np.ndarray:
-    """(J,) indices that exchange the sides of these parts, and leave the others."""
-    return np.where(parts @ _PARTS > 0, _FLIP, np.arange(J))
+    """(J,) indices that exchange the sides of these parts; what is exchanged twice stays."""
+    return np.where(parts @ _PARTS % 2 == 1, _FLIP, np.arange(J))

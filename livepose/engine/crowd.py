@@ -10,8 +10,8 @@ from livepose.engine.loading import Choice
 from livepose.models.movenet import STRIDE
 from livepose.models.networks import NetworkConfig
 
-# From so many people on, squares of this part of the network's own size: as large as two to three
-# people cost in full. At 3/4 for three, people who are small in the picture were lost to neighbours.
+# From so many people on, squares of this part of the network's own size: they take as long as two
+# people in full. At 3/4 for three, people who are small in the picture were lost to neighbours.
 _STEPS = ((3, 0.875), (4, 0.75), (5, 0.625))
 
 

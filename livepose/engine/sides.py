@@ -29,8 +29,8 @@ _FLIP = np.array(FLIP)
 _CLEARLY = 0.5
 # Sides that are less apart, in person sizes, cannot be told.
 _APART = 0.1
-# Shoulders and hips point to opposite sides from this cosine between them on, where they are so long
-# in person sizes and so sure.
+# Shoulders and hips point to opposite sides from this cosine between them on, where they are so
+# long in person sizes and so sure.
 _TWISTED, _WIDE, _SURE = -0.5, 0.15, 0.3
 _LATELY_S = 0.5
 # So long, and in so many pictures, a swap has to be seen before it is believed.
@@ -84,8 +84,8 @@ class Sides:
             return wrong
         part = int(((across * self._across).sum(1) / length).argmin())
         # The other joints of the limb may be right as they are.
-        outer = (_PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]) * np.minimum(confidence,
-                                                                           confidence[_FLIP])
+        outer = _PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]
+        outer = outer * np.minimum(confidence, confidence[_FLIP])
         nearer = outer @ (_apart(points, expected) - _apart(points[_FLIP], expected))
         wrong[_WHOLE[part] if nearer > 0 else _FIRST[part]] = True
         return wrong

@@ -23,7 +23,7 @@ def load(name: str) -> MargiPose:
     return MargiPose(replace(TINY, input_size=128)).eval()
 
 
-@pytest.mark.parametrize(("people", "sizes"), [(1, {}), (5, {3: 96})])
+@pytest.mark.parametrize(("people", "sizes"), [(1, {}), (5, {4: 96})])
 def test_it_has_the_detector_and_the_smaller_squares_of_a_session(
     people: int, sizes: dict[int, int]
 ) -> None:

@@ -21,7 +21,7 @@ from livepose.engine.settings import EngineSettings
 from livepose.frames import Pose, Region, Result
 from livepose.models.store import save_model
 from livepose.skeleton import INDEX, J
-from tests.engine.fakes import TINY, frame, predictor, sure
+from tests.engine.fakes import TINY, frame, nobody, predictor, sure
 from tests.lift.test_lift import standing
 
 
@@ -116,7 +116,7 @@ def test_the_command_follows_people_as_a_run_does(
 ) -> None:
     clip, files = _clip(tmp_path / "in.avi"), [tmp_path / f"{n}.safetensors" for n in "ab"]
     for file in files:
-        save_model(file, sure(config=replace(TINY, input_size=128)), {}, {})
+        save_model(file, sure(config=replace(TINY, input_size=256)), {}, {})
     called: list[Spied] = []
 
     class Spied(Predictor):
@@ -134,7 +134,7 @@ def test_the_command_follows_people_as_a_run_does(
     assert called == [a, b, b, a, a, b, b, a]  # in turns
     for predict in (a, b):
         assert (predict.settings.people, predict.settings.smoothing.on) == (3, False)
-        assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 96}
+        assert {n: backend.size for n, backend in predict.smaller.items()} == {3: 224}
     assert "3.00 people found by both" in capsys.readouterr().out
     assert cli.main([*command, "--people", "0"]) == 2
     assert "people must be 1 to" in capsys.readouterr().err
@@ -149,8 +149,10 @@ def _clip(file: Path) -> Path:
 
 
 def test_the_command_writes_table_figures_and_video(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Without a detector: the whole picture is looked at.
+    monkeypatch.setattr(building.PersonDetector, "ready", lambda load, place: nobody())
     clip, model = _clip(tmp_path / "in.avi"), tmp_path / "tiny.safetensors"
     save_model(model, sure(), {}, {})
     video, figures = tmp_path / "ab.mp4", tmp_path / "ab.json"

@@ -41,6 +41,7 @@ _USUAL = {
     "elbow": 0.163, "wrist": 0.144, "hip": 0.067, "knee": 0.248, "ankle": 0.262,
     "nose": 0.064, "eye": 0.055, "ear": 0.046,
 }  # fmt: skip
+_LENGTHS = np.array([_USUAL[n.removeprefix("left_").removeprefix("right_")] for n in _ORDER])
 # What is usual counts as much as so many pictures: a network sees a bone that points at the camera
 # wrong by up to a half, and all pictures of a second alike.
 _BELIEF = 30
@@ -61,9 +62,7 @@ class Bones:
 
     def __init__(self, least: float = 0.3) -> None:
         self._least = least
-        self._usual = np.array([_USUAL[name.removeprefix("left_").removeprefix("right_")]
-                                for name in _ORDER])  # fmt: skip
-        self._mean, self._count = self._usual.copy(), np.zeros(len(_ORDER))
+        self._mean, self._count = _LENGTHS.copy(), np.zeros(len(_ORDER))
 
     def __call__(self, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         """(J, 3) heights about the pelvis, (J,) -> (J, 3) with the lengths of this person."""
@@ -82,4 +81,4 @@ class Bones:
         share = (weight > 0) / np.maximum(self._count, 1)
         self._mean += share * (mean - self._mean)
         believed = self._count / (_BELIEF + (1 + _BIAS) * self._count)
-        return self._usual + believed * (self._mean - self._usual)
+        return _LENGTHS + believed * (self._mean - _LENGTHS)

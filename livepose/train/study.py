@@ -114,7 +114,7 @@ def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], com
     """All measures by the whole-picture protocol, and time of the forward pass; into the card."""
     file = folder / f"{name}.safetensors"
     net, card = load_model(str(file))
-    forward = round(forward_ms(net, card.config.input_size, runs=300), 2)
+    forward = round(forward_ms(net, card.config.input_size), 2)
     row: Row = {"name": name, **what, "forward_ms": forward, "steps": card.training["steps"],
            "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
     for test, samples in tests.items():

@@ -120,7 +120,6 @@ def test_bones_breathe_no_more() -> None:
     # Between what is usual and what is seen, for a network sees a person wrong for ever.
     true, usual = bone_lengths(standing()), HEIGHT * bone_lengths(Bones()(standing(), 0 * SURE))
     assert (np.abs(after[-1] - (true + usual) / 2) < 0.015).all()
-    assert (np.abs(after[-1] - true) < np.abs(usual - true) + 0.01).all()
     # And where the picture has them.
     assert np.linalg.norm(steady[-1] - standing(turn=3), axis=1).max() < 0.12
 
@@ -135,7 +134,7 @@ def test_left_and_right_are_equally_long() -> None:
                    for s in ("left", "right"))  # fmt: skip
     assert left == pytest.approx(right)
     usual, seen = 0.262 * HEIGHT, 0.47  # 0.42 and 0.52
-    assert usual < left < seen
+    assert left == pytest.approx((usual + seen) / 2, abs=0.01)
 
 
 def test_nobody_is_shaped_by_one_picture() -> None:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from livepose.crop import cut
 from livepose.data.augment import move, random_patch, random_square, recolour, replace_background
+from livepose.data.beside import Beside
 from livepose.data.pictures import Pictures
 from livepose.data.samples import DataError, Samples, inside
 
@@ -45,12 +46,13 @@ class Mix(Dataset[Item]):
         backgrounds: pictures that people with a mask are now and then put before.
         sizes: of the squares in pixels in place of `size`, one for each `batch` of them.
         turned: share of the people who are turned any way up.
+        beside: share of the people who get another one beside them (`livepose.data.beside`).
     """
 
     def __init__(
         self, parts: list[tuple[Samples, float]], size: int, seed: int, length: int,
         backgrounds: Sequence[Path] = (), sizes: Sequence[int] = (), batch: int = 1,
-        turned: float = 0.1,
+        turned: float = 0.1, beside: float = 0.0,
     ) -> None:  # fmt: skip
         self.parts = [usable(samples) for samples, _ in parts]
         for samples in self.parts:
@@ -61,6 +63,7 @@ class Mix(Dataset[Item]):
         self.seed, self.length, self.turned = seed, length, turned
         self.backgrounds = tuple(backgrounds)
         self.files = Pictures()
+        self.beside = Beside(self.parts, beside)
 
     def __len__(self) -> int:
         return self.length
@@ -94,7 +97,10 @@ class Mix(Dataset[Item]):
         square = (random_square(rng, s.joints[i], seen, self.turned) if seen.any()
                   else random_patch(rng, *size))  # fmt: skip
         xyz, known, present = move(s.joints[i], seen, present, s.depth[i], square)
-        picture = recolour(rng, cut(image, square, side))
+        picture = cut(image, square, side)
+        if self.beside.share:
+            picture = self.beside(rng, picture, xyz[:, :2], known, self.files)
+        picture = recolour(rng, picture)
         depth_known = known & ~np.isnan(xyz[:, 2])
         return Item(picture, np.nan_to_num(xyz).astype("f4"), known, depth_known, present)
 

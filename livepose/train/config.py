@@ -60,6 +60,7 @@ class TrainConfig:
     sizes: tuple[int, ...] = ()  # of the squares, one for each batch: what is named twice comes
     # twice as often; () for the network's own input_size
     turned: float = 0.1  # share of the people who are turned any way up
+    beside: float = 0.0  # share of the people who get another one, cut out, beside them
     steps: int = 10_000
     batch: int = 32
     rate: float = 5e-4

@@ -261,7 +261,7 @@ class Run:
     ) -> DataLoader[Any]:
         c = self.config
         mix = Mix(parts, c.network.input_size, c.seed, c.steps * c.batch, backgrounds,
-                  c.sizes, c.batch, c.turned)  # fmt: skip
+                  c.sizes, c.batch, c.turned, c.beside)  # fmt: skip
         if c.skeletons:
             self._skeletons = Skeletons([samples for samples, _ in parts], c.turned)
             if not len(self._skeletons):

@@ -8,6 +8,7 @@ were cut out by their masks are pasted beside the one in the middle, who stays t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,6 +81,7 @@ def square_beside(
     across = outwards * ((mine[0] + width) / 2 + gap)
     at = centre + np.array([across, rng.normal(0, 0.1) * mine[1]])
     middle = (first + last) / 2
-    about = Square(*middle, side, rng.normal(0, 0.15), bool(rng.random() < 0.5))
+    about = Square(middle[0], middle[1], side, rng.normal(0, 0.15), bool(rng.random() < 0.5))
     # The person comes to `at` where the square's centre is what is at -`at` of one about her.
-    return Square(*about.to_picture(-at), side, about.angle, about.flip)
+    cx, cy = about.to_picture(-at)
+    return replace(about, cx=cx, cy=cy)

@@ -235,7 +235,10 @@ class MargiPose(nn.Module):
         """
         check_size(*x.shape[-2:])
         c4, c8, c16, c32 = self.trunk(x)
-        y = self.fpn(c4, c8, c16, c32)
+        return self.read(c8, c16, c32, self.fpn(c4, c8, c16, c32))
+
+    def read(self, c8: Tensor, c16: Tensor, c32: Tensor, y: Tensor) -> Logits:
+        """From features of the trunk and the last ones of the pyramid to `logits`."""
         xy, numbers, context, first = self.joints(y).float(), None, None, None
         if self.config.output == "fc":
             numbers, xy = xy, drawn(xy[..., :2], y.shape[-1])

@@ -151,10 +151,16 @@ class Pyramid(nn.Module):
             cin = PYRAMID[s]
 
     def forward(self, c4: Tensor, c8: Tensor, c16: Tensor, c32: Tensor) -> Tensor:
+        return self.at_strides(c4, c8, c16, c32)[min(self.levels, default=32)]
+
+    def at_strides(self, c4: Tensor, c8: Tensor, c16: Tensor, c32: Tensor) -> dict[int, Tensor]:
+        """All levels, by their stride."""
         y = self.lateral_32(c32)
+        out = {32: y}
         for s, tap in zip(self.levels, (c16, c8, c4), strict=False):
             y = getattr(self, f"smooth_{s}")(upsample(y) + getattr(self, f"lateral_{s}")(tap))
-        return y
+            out[s] = y
+        return out
 
 
 class Head(nn.Module):

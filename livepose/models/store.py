@@ -1,5 +1,8 @@
 """Weights on disk: a safetensors file and a JSON card of the same name beside it.
 
+Networks of one family (`livepose.models.family`) have what they share in a file of its own, which
+their cards name.
+
 Loading is strict. Nothing is ever unpickled; a file that is cut off, altered, of another network
 or with a card of another schema is refused with a `WeightsError` that says what to do.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +148,7 @@ def load_model(model: str, folder: Path = WEIGHTS) -> tuple[PoseNetwork, Card]:
     file = find(model, folder)
     card = read_card(file)
     net = build(card.config)
-    _fill(net, file, card.sha256)
+    _fill(net, file, _tensors(file, card.sha256) | _shared(file, net))
     net.ranges = card.ranges
     return net, card
 
@@ -156,12 +159,12 @@ def load_detector(file: Path = DETECTOR) -> PersonNet:
     if card["network"] != DETECTOR_NETWORK:
         raise WeightsError(f"{file} is not a detector of people")
     net = PersonNet()
-    _fill(net, file, card["sha256"])
+    _fill(net, file, _tensors(file, card["sha256"]))
     return net
 
 
-def _fill(net: nn.Module, file: Path, sha256: str) -> None:
-    """Puts the tensors of a file, which must be the one that its card describes, into a network."""
+def _tensors(file: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file, which must be the one that its card describes, in float32."""
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -172,11 +175,28 @@ def _fill(net: nn.Module, file: Path, sha256: str) -> None:
             "get both files again"
         )
     try:
-        state = {name: tensor.float() for name, tensor in load(raw).items()}
+        return {name: tensor.float() for name, tensor in load(raw).items()}
     except (SafetensorError, ValueError) as error:
         raise WeightsError(
             f"{file} is not a whole safetensors file ({error}); get it again"
         ) from error
+
+
+def _shared(file: Path, net: nn.Module) -> dict[str, torch.Tensor]:
+    """What a network shares with others of its family, and none of what only they use."""
+    try:
+        shared = _card(file).get("shared", {})
+        known = {name for name, _ in net.named_parameters()} | {n for n, _ in net.named_buffers()}
+        return {name: tensor for other, sha256 in shared.items()
+                for name, tensor in _tensors(file.parent / Path(other).name, sha256).items()
+                if name in known}  # fmt: skip
+    except (AttributeError, TypeError) as error:
+        raise WeightsError(
+            f"{file.with_suffix('.json')} is broken ({error}); get it again"
+        ) from error
+
+
+def _fill(net: nn.Module, file: Path, state: Mapping[str, torch.Tensor]) -> None:
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
@@ -189,11 +209,34 @@ def save_model(
     file: Path, net: PoseNetwork, training: Mapping[str, Any], measured: Mapping[str, Any]
 ) -> Card:
     """Writes ``file`` (float16 safetensors) and its card beside it."""
+    _save(file, net, _described(net), training, measured)
+    return read_card(file)
+
+
+def _described(net: PoseNetwork) -> dict[str, Any]:
     what = {"network": settings_of(net.config), "joints": list(skeleton.JOINTS)}
     if net.ranges:
         what["ranges"] = {name: list(ends) for name, ends in net.ranges.items()}
-    _save(file, net, what, training, measured)
-    return read_card(file)
+    return what
+
+
+def save_family(
+    folder: Path, nets: Mapping[str, PoseNetwork], shared: Sequence[str],
+    training: Mapping[str, Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]],
+) -> None:  # fmt: skip
+    """Writes networks that have tensors in common: once, as ``folder/shared.safetensors``.
+
+    shared: what the names of these tensors begin with. training, measured: of each network.
+    """
+    common: dict[str, torch.Tensor] = {}
+    for net in nets.values():
+        state = net.state_dict()
+        common |= {name: state[name] for name in state if name.startswith(tuple(shared))}
+    file = folder / "shared.safetensors"
+    raw = _write(file, common)
+    for name, net in nets.items():
+        what = {**_described(net), "shared": {file.name: hashlib.sha256(raw).hexdigest()}}
+        _save(folder / f"{name}.safetensors", net, what, training[name], measured[name], common)
 
 
 def save_detector(
@@ -205,19 +248,23 @@ def save_detector(
 
 def _save(
     file: Path, net: nn.Module, what: Mapping[str, Any], training: Mapping[str, Any],
-    measured: Mapping[str, Any],
+    measured: Mapping[str, Any], elsewhere: Container[str] = (),
 ) -> None:  # fmt: skip
-    state = {
-        k: v.detach().to("cpu", torch.float16).contiguous() for k, v in net.state_dict().items()
-    }
-    raw = save(state)
+    """elsewhere: names of tensors that are in another file."""
+    raw = _write(file, {k: v for k, v in net.state_dict().items() if k not in elsewhere})
     card = {
         "schema": SCHEMA, "name": file.stem, **what, "sha256": hashlib.sha256(raw).hexdigest(),
         "training": dict(training), "measured": dict(measured),
     }  # fmt: skip
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(raw)
     _write_card(file, card)
+
+
+def _write(file: Path, state: Mapping[str, torch.Tensor]) -> bytes:
+    """Writes tensors in float16; returns the bytes of the file."""
+    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(raw := save(half))
+    return raw
 
 
 def update_measured(file: Path, measured: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from livepose.data.skeletons import Skeletons
 from livepose.evaluate.protocol import evaluate
 from livepose.models.margipose import Config, Output
 from livepose.models.movenet import MoveNet
-from livepose.models.networks import build, settings_of
+from livepose.models.networks import PoseNetwork, build, settings_of
 from livepose.models.store import load_model
 from livepose.train import checkpoint, processes
 from livepose.train.board import Board
@@ -85,7 +85,7 @@ class Run:
         keep_memory()
         self.device = processes.begin(device)
         torch.manual_seed(config.seed)
-        self.net = build(config.network)
+        self.net = self._network()
         start = Path(config.start_from)
         pretrained: tuple[str, ...] = ("trunk.", "fpn.", "joints.")
         if start.name.startswith("movenet-"):
@@ -110,6 +110,10 @@ class Run:
         if config.distil_from:
             self._teacher = Teacher(config.distil_from, str(self.device))
         self._skeletons: Skeletons | None = None
+
+    def _network(self) -> Any:
+        """What is trained, before it has learned or taken over anything."""
+        return build(self.config.network)
 
     def _fresh_optimiser(self) -> torch.optim.AdamW:
         """Fresh layers learn at the full rate, pretrained ones at a fraction of it.
@@ -213,7 +217,7 @@ class Run:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), c.clip)
+        norm = self._clip()
         if torch.isfinite(norm):
             self.optimiser.step()
             # A short average at first, so that it does not remember the start.
@@ -226,6 +230,10 @@ class Run:
         self.step += 1
         values = torch.stack([v.detach() for v in parts.values()]).tolist()
         return dict(zip(parts, values, strict=True))
+
+    def _clip(self) -> Tensor:
+        """Shortens gradients that are too long; returns how long they were."""
+        return nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
 
     def _parts(self, out: Output, target: dict[str, Tensor]) -> dict[str, Tensor]:
         c, net = self.config, self.config.network
@@ -292,7 +300,7 @@ class Run:
                 shown = {k: f"{v:.3f}" for k, v in self.means.items()}
                 bar.set_postfix(shown | {"skipped": self.skipped}, refresh=False)
                 if pictures:
-                    board.pictures(self.step, self.ema, pictures)
+                    board.pictures(self.step, self._shown(), pictures)
                 last = self.step == c.steps
                 if self.rank == 0 and (self.step % c.validate_every == 0 or last):
                     self._validate(val, board)
@@ -307,15 +315,25 @@ class Run:
             bar.close()
             board.close()
 
-    def _validate(self, val: Samples, board: Board) -> None:
+    def _shown(self) -> PoseNetwork:
+        """The network whose answers TensorBoard shows."""
+        return self.ema
+
+    def _scores(self, val: Samples) -> dict[str, float]:
+        """How good the weights are: pck, auc, and what else the log shall have."""
         score = evaluate(self.ema, val)
-        better, self.best = score.auc > self.best, max(score.auc, self.best)
+        return {"pck": score.pck, "auc": score.auc}
+
+    def _validate(self, val: Samples, board: Board) -> None:
+        scores = self._scores(val)
+        pck, auc = scores["pck"], scores["auc"]
+        better, self.best = auc > self.best, max(auc, self.best)
         if better or self.config.select == "last":
             checkpoint.write(self.folder / "best.pt", self.ema.state_dict())
-        row = {"step": self.step, "pck": score.pck, "auc": score.auc, **self.means,
+        row = {"step": self.step, **scores, **self.means,
                "rate": learning_rate(self.step, self.config), "skipped": self.skipped}  # fmt: skip
         with self._log_file.open("a") as log:
             log.write(json.dumps(row) + "\n")
         board.numbers(self.step, row)
         tqdm.write(f"step {self.step}: on {val.name} {self.config.validation.split} PCK@0.2 "
-                   f"{score.pck:.4f}, AUC {score.auc:.4f} (best {self.best:.4f})")  # fmt: skip
+                   f"{pck:.4f}, AUC {auc:.4f} (best {self.best:.4f})")  # fmt: skip

@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from livepose.data.readers import READERS
-from livepose.models.networks import build, config_of
-from livepose.models.store import Card, WeightsError, find, read_card, save_model
+from livepose.models.family import SHARED
+from livepose.models.networks import build, config_of, settings_of
+from livepose.models.store import Card, WeightsError, find, read_card, save_family, save_model
+from livepose.train.config import TrainConfig
+from livepose.train.family import members_of
 
 TRUNK_LICENCE = "MoveNet by Google: Apache-2.0"
 
@@ -31,16 +36,43 @@ def pack(run: Path, out: Path, command: str) -> Card:
         WeightsError: the weights that the run started from are gone.
         OSError, ValueError: `run` is not the folder of a training run.
     """
-    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
+    config, training, chosen = about(run, command)
+    net = build(config_of(config["network"]))
+    net.load_state_dict(weights)
+    measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
+    return save_model(out, net, training, measured)
+
+
+def pack_family(run: Path, folder: Path, members: Mapping[str, TrainConfig], command: str) -> None:
+    """Writes the networks of a `livepose.train.family.FamilyRun` and their cards.
+
+    Raises:
+        WeightsError, OSError, ValueError: as `pack`.
+    """
+    config, training, chosen = about(run, command)
+    del config["members"]
+    trained, measured = {}, {}
+    for name, member in members.items():
+        own = {"network": settings_of(member.network), "regulariser": member.regulariser}
+        trained[name] = {**training, "config": {**config, **own}}
+        measured[name] = {"validation_pck": chosen[name]}
+    save_family(folder, members_of(run, members), SHARED, trained, measured)
+
+
+def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Of a run: its settings, what its card says of training, and the line of its log that counts.
+
+    Raises:
+        WeightsError, OSError, ValueError: as `pack`.
+    """
+    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    start = Path(state["config"]["start_from"])
+    config = state["config"]
+    start = Path(config["start_from"])
     # A stage before this one: its training counts too.
     staged = start.name and not start.name.startswith("movenet-")
     first = dict(read_card(find(str(start))).training) if staged else None
-    config = state["config"]
-    net = build(config_of(config["network"]))
-    net.load_state_dict(weights)
     config["start_from"] = start.name  # not where it lay on this machine
     last = config.get("select") == "last"
     chosen = log[-1] if last else max(log, key=lambda row: row["auc"])
@@ -56,8 +88,7 @@ def pack(run: Path, out: Path, command: str) -> Card:
     }  # fmt: skip
     if first:
         training["first"] = first
-    measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
-    return save_model(out, net, training, measured)
+    return config, training, chosen
 
 
 def main(args: argparse.Namespace) -> int:

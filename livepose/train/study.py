@@ -1,6 +1,6 @@
 """``livepose study``: claims of the papers, measured here with one command each.
 
-``output``: the same trunk, data, steps and seed with the three output strategies of the DSNT paper
+``output``: one trunk with the three output strategies of the DSNT paper, trained in one run
 (`livepose.train.study_output`). ``tasks``: regression with detection beside it, before it, and
 without (Li & Chan, `livepose.train.study_tasks`). Trains, packs and measures all networks of a
 study, and writes a JSON file, a table and a plot. Goes on where it was stopped; what is trained
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,27 +24,34 @@ from livepose.evaluate.command import measure
 from livepose.evaluate.protocol import forward_ms, predict
 from livepose.models.store import WeightsError, load_model, update_measured
 from livepose.train import study_output, study_tasks
-from livepose.train.command import find_config, read_data
+from livepose.train.command import TrainingData, find_config, read_data
 from livepose.train.config import TrainConfig
-from livepose.train.pack import pack
+from livepose.train.family import FamilyRun
+from livepose.train.loop import Run
+from livepose.train.pack import pack, pack_family
 
 Row = dict[str, Any]
+_ROUNDS, _RUNS = 9, 9  # of the timing
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
     """config: name of the shipped TOML file. variants: from it, the network's name, what it is
-    (for the table) and its own configuration. table: rows -> Markdown. plot: rows, file.
+    (for the table) and its own configuration. together: they share a trunk and are trained in one
+    run. table: rows -> Markdown. plot: rows, file.
     """
 
     config: str
     variants: Callable[[TrainConfig], list[tuple[str, Row, TrainConfig]]]
     table: Callable[[Sequence[Row]], str]
+    together: bool = False
     plot: Callable[[Sequence[Row], Path], None] | None = None
 
 
 STUDIES = {
-    "output": Study("study-output", study_output.variants, study_output.table, study_output.plot),
+    "output": Study(
+        "study-output", study_output.variants, study_output.table, True, study_output.plot
+    ),
     "tasks": Study("study-tasks", study_tasks.variants, study_tasks.table),
 }
 
@@ -77,8 +85,10 @@ def main(args: argparse.Namespace) -> int:
             command += f" --config {Path(args.config).name}"
         if args.steps:
             command += f" --steps {args.steps}"
-        _train_missing(wanted, config, args, labels, command)
-        rows = [_measured(name, what, args.out, tests, command) for name, what, _ in wanted]
+        _train_missing(wanted, config, args, labels, command, study.together)
+        times = _forward_ms({name: args.out / f"{name}.safetensors" for name, _, _ in wanted})
+        rows = [_measured(name, {**what, "forward_ms": times[name]}, args.out, tests, command)
+                for name, what, _ in wanted]  # fmt: skip
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose study: {error}", file=sys.stderr)
         return 2
@@ -92,37 +102,53 @@ def main(args: argparse.Namespace) -> int:
 
 def _train_missing(
     wanted: Sequence[tuple[str, Row, TrainConfig]], config: TrainConfig, args: argparse.Namespace,
-    labels: Path, command: str,
+    labels: Path, command: str, together: bool,
 ) -> None:  # fmt: skip
     missing = [v for v in wanted if not (args.out / f"{v[0]}.safetensors").exists()]
     if not missing:
         return
-    from livepose.train.loop import Run
-
     data = read_data(config, args.data, labels)
+    if together:
+        members = {name: own for name, _, own in wanted}
+        folder = args.out / args.study
+        _trained(FamilyRun(config, members, folder, args.device), data)
+        pack_family(folder, args.out, members, command)
+        return
     for i, (name, _, own) in enumerate(missing, 1):
         print(f"{name} ({i} of {len(missing)})", flush=True)
-        run = Run(own, args.out / name, args.device)
-        run.resume()
-        run.train(data.parts, data.validation, data.backgrounds)
-        if run.step < own.steps:
-            raise KeyboardInterrupt
+        _trained(Run(own, args.out / name, args.device), data)
         pack(args.out / name, args.out / f"{name}.safetensors", command)
 
 
+def _trained(run: Run, data: TrainingData) -> None:
+    """Runs to the end, from where it was left; KeyboardInterrupt where somebody stopped it."""
+    run.resume()
+    if run.step < run.config.steps:
+        run.train(data.parts, data.validation, data.backgrounds)
+    if run.step < run.config.steps:
+        raise KeyboardInterrupt
+
+
+def _forward_ms(files: Mapping[str, Path]) -> dict[str, float]:
+    """Median time of the forward pass of each, taken in turns: a busy minute slows all alike."""
+    nets = {name: load_model(str(file))[0] for name, file in files.items()}
+    rounds = [{n: forward_ms(net, net.config.input_size, _RUNS) for n, net in nets.items()}
+              for _ in range(_ROUNDS)]  # fmt: skip
+    return {n: round(statistics.median(r[n] for r in rounds), 2) for n in nets}
+
+
 def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], command: str) -> Row:
-    """All measures by the whole-picture protocol, and time of the forward pass; into the card."""
+    """All measures by the whole-picture protocol; they and the time go into the card, too."""
     file = folder / f"{name}.safetensors"
     net, card = load_model(str(file))
-    forward = round(forward_ms(net, card.config.input_size), 2)
-    row: Row = {"name": name, **what, "forward_ms": forward, "steps": card.training["steps"],
+    row: Row = {"name": name, **what, "steps": card.training["steps"],
            "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
     for test, samples in tests.items():
         points, _, sizes = predict(net, samples)
         figures = measure(samples, points, sizes)
         kept: Row = {k: figures[k] for k in ("pck", "auc", "per_group", "3d") if k in figures}
         row[test] = kept
-        about: Row = {**kept, "forward_ms": forward, "command": command}
+        about: Row = {**kept, "forward_ms": what["forward_ms"], "command": command}
         update_measured(file, {f"{test}_pck": kept["pck"], f"{test}": about})
-    print(f"{name}: PCK@0.2 {100 * row['lsp_test']['pck']:.2f} %, {forward} ms", flush=True)
+    print(f"{name}: PCK@0.2 {100 * row['lsp_test']['pck']:.2f} %", flush=True)
     return row

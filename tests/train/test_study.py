@@ -76,6 +76,7 @@ def test_study_trains_measures_and_goes_on(
     assert card["measured"]["lsp_test_pck"] == rows[1]["lsp_test"]["pck"]
     assert str(shared) not in json.dumps(card)
     assert "<svg" in (out / "output.svg").read_text()
+    assert card["training"]["config"]["network"]["output"] == "fc"
     before = (out / "study-fc-7.safetensors").stat().st_mtime_ns
     assert cli.main(arguments) == 0
     assert (out / "study-fc-7.safetensors").stat().st_mtime_ns == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,20 +29,21 @@ class Square:
 
     def matrix(self, size: int) -> np.ndarray:
         """(2, 3): pixels of the picture -> pixels of the square at size x size."""
-        scale = size / self.side
-        c, s = scale * np.cos(self.angle), scale * np.sin(self.angle)
-        linear = np.array([[c, -s], [s, c]])
-        if self.flip:
-            linear[0] *= -1
-        middle = (size - 1) / 2
-        shift = np.array([middle, middle]) - linear @ [self.cx, self.cy]
-        return np.column_stack([linear, shift])
+        scale, middle = size / self.side, (size - 1) / 2
+        c, s = scale * math.cos(self.angle), scale * math.sin(self.angle)
+        mirror = -1 if self.flip else 1
+        return np.array([
+            [mirror * c, -mirror * s, middle - mirror * (c * self.cx - s * self.cy)],
+            [s, c, middle - (s * self.cx + c * self.cy)],
+        ])  # fmt: skip
 
     def to_picture(self, xy: np.ndarray) -> np.ndarray:
         """(..., 2) normalised coordinates of the square (-1..1) -> pixels of the picture."""
-        matrix = self.matrix(2)
-        pixels = np.asarray(xy) + 0.5  # at 2 x 2 pixels, -1..1 is -1/2..3/2
-        return (pixels - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+        c, s = self.side / 2 * math.cos(self.angle), self.side / 2 * math.sin(self.angle)
+        mirror = -1 if self.flip else 1
+        # Rows are those of the inverse of `matrix`, transposed: a rotation's is its transpose.
+        inverse = np.array([[mirror * c, -mirror * s], [s, c]])
+        return np.asarray(xy) @ inverse + (self.cx, self.cy)
 
 
 def whole(width: int, height: int) -> Square:

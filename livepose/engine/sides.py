@@ -7,6 +7,7 @@ legs and face each have their own say: networks swap legs only, as often as the 
 
 Sides that were not apart a moment ago tell nothing by where they were. But no back is twisted by
 half a turn: where shoulders and hips point to opposite sides, those are wrong that did not lately.
+And a front that is taken for a back waits for a second picture (`crossed`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _APART = 0.1
 # long in person sizes and so sure.
 _TWISTED, _WIDE, _SURE = -0.5, 0.15, 0.3
 _LATELY_S = 0.5
+# Who is so wide in the picture, in person sizes, before and after has not turned in between.
+_CROSSED = 0.1
 # So long, and in so many pictures, a swap has to be seen before it is believed.
 _BELIEVE_S, _BELIEVE = 0.2, 3
 
@@ -99,6 +102,23 @@ class Sides:
         share = 1 - np.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
         self._across = self._across + share * (across - self._across)
         self._time_s = time_s
+
+
+def crossed(points: np.ndarray, expected: np.ndarray, unit: float) -> np.ndarray:
+    """(J,) bool: shoulders and hips that have changed places in the picture all at once.
+
+    Whoever turns round is seen from the side on the way; a network that takes a front for a back
+    shows no such picture.
+
+    Args:
+        points, expected, unit: as of `Sides`.
+    """
+    now, then = (p[_LEFT, 0] - p[_RIGHT, 0] for p in (points, expected))
+    far = np.minimum(np.abs(now), np.abs(then)) > _CROSSED * unit
+    out = np.zeros(J, bool)
+    for side in (_LEFT, _RIGHT):
+        out[side] = far & (now * then < 0)
+    return out
 
 
 def _swapped(

@@ -105,6 +105,11 @@ class PointFilter:
         state = self._fresh(time_s)
         return None if state is None else state.ahead(time_s - state.time_s)
 
+    @property
+    def last(self) -> np.ndarray | None:
+        """(N, D) the steady points of the picture before, if there is one."""
+        return None if self._state is None else self._state.points
+
     def reorder(self, order: np.ndarray) -> None:
         """What is known of point n has been of point ``order[n]``."""
         state = self._state
@@ -118,13 +123,15 @@ class PointFilter:
         self._state, self.lag_s = None, 0.0
 
     def __call__(
-        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: float
-    ) -> np.ndarray:
+        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: float,
+        doubtful: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """The steady points.
 
         Args:
             points: (N, D), all finite. confidence: (N,) in 0..1.
             time_s: when the picture was taken. unit: the person's size in the unit of the points.
+            doubtful: (N,) bool, those to be held back as if they had jumped.
         """
         points = points.astype(float)
         state = self._fresh(time_s)
@@ -137,7 +144,7 @@ class PointFilter:
             return points
         dt = time_s - state.time_s
         here = (state.points, state.time_s), state.raw
-        self._step(state, _gated(state, points, dt, unit), confidence, dt, unit)
+        self._step(state, _gated(state, points, dt, unit, doubtful), confidence, dt, unit)
         self._measure(state, *here, time_s, unit)
         return state.points
 
@@ -178,11 +185,15 @@ class PointFilter:
         self.lag_s = state.late / state.moved if state.moved > 1e-9 else 0.0
 
 
-def _gated(state: _State, points: np.ndarray, dt: float, unit: float) -> np.ndarray:
+def _gated(
+    state: _State, points: np.ndarray, dt: float, unit: float, doubtful: np.ndarray | None
+) -> np.ndarray:
     """The points, those that jump held back until a second picture agrees."""
     reach = unit * max(_GATE_LEAST, _GATE * dt)
     expected = state.ahead(dt)
     jumps = np.linalg.norm(points - expected, axis=1) > reach
+    if doubtful is not None:
+        jumps |= doubtful
     jumps &= ~(np.linalg.norm(points - state.doubted, axis=1) < reach)
     state.doubted = np.where(jumps[:, None], points, np.inf)
     return np.where(jumps[:, None], expected, points)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from livepose.engine.region import Found
-from livepose.engine.sides import Sides
+from livepose.engine.sides import Sides, crossed
 from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
 from livepose.frames import Pose
 from livepose.lift import metric
@@ -59,12 +59,15 @@ class _One:
     ) -> tuple[np.ndarray, np.ndarray, float]:  # fmt: skip
         """Steady points (J, 3) and their confidence, left and right as they were; and their lag."""
         self.points.settings = settings
-        expected = self.points.expected(time_s)
+        expected, doubtful = self.points.expected(time_s), None
         if expected is not None:
             order, turned = self.sides(points, expected, confidence, time_s, unit)
             self.points.reorder(turned)
             points, confidence = points[order], confidence[order]
-        points = self.points(points, confidence, time_s, unit)
+            last = self.points.last
+            assert last is not None  # something is expected
+            doubtful = crossed(points, last, unit) & crossed(points, expected[turned], unit)
+        points = self.points(points, confidence, time_s, unit, doubtful)
         lag = self.points.lag_s
         if settings.predict:
             ahead = min(ahead_s + lag, _LONGEST_AHEAD_S)

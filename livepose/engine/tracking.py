@@ -90,9 +90,9 @@ def alike(a: Sequence[Found], b: Sequence[Found]) -> np.ndarray:
 
 def distinct(poses: Sequence[Found]) -> list[Found]:
     """The poses without those of a person seen twice: the better one stays. Best first."""
-    if not poses:
-        return []
     best = sorted(poses, key=lambda pose: -pose.score)
+    if len(best) < 2:
+        return best
     same = alike(best, best) >= SAME
     kept: list[int] = []
     for k in range(len(best)):

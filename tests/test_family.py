@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from livepose.models.family import SHARED, Family
+from livepose.models.family import Family
 from livepose.models.margipose import Config, MargiPose
-from livepose.models.store import WeightsError, available, load_model, save_family
+from livepose.models.store import Trained, WeightsError, available, load_model, save_family
 
 CONFIGS = {
     "dsnt-4": Config("small", 64, heatmap_stride=16, depth_cells=4, peak_radius=0),
@@ -64,7 +64,7 @@ def test_those_that_differ_in_more_than_the_output_share_nothing() -> None:
 
 def stored(folder: Path) -> dict[str, MargiPose]:
     nets = {n: net for n, net in family().nets.items() if isinstance(net, MargiPose)}
-    save_family(folder, nets, SHARED, {n: {"of": n} for n in nets}, {n: {} for n in nets})
+    save_family(folder, {n: Trained(net, {"of": n}, {}) for n, net in nets.items()})
     return nets
 
 

@@ -17,11 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 # Output channels of the stem and of blocks 0, 1-2, 3-5, 6-9, 10-12, 13-15, 16, the head. "small"
-# is Lightning's up to block 9, a tenth of its weights; its stride 32 is averaged.
+# is Lightning's up to block 9, a tenth of its weights, "medium" up to block 12, a quarter; their
+# stride 32 is averaged.
 WIDTHS: dict[str, tuple[int, ...]] = {
     "lightning": (32, 16, 24, 32, 64, 96, 160, 320, 1280),
     "thunder": (56, 32, 40, 56, 112, 168, 280, 560, 1280),
     "small": (32, 16, 24, 32, 64),
+    "medium": (32, 16, 24, 32, 64, 96),
 }
 VARIANTS = ("lightning", "thunder")  # that MoveNet was published in
 _STAGES = ((1, 2), (3, 4, 5), (6, 7, 8, 9), (10, 11, 12), (13, 14, 15), (16,))
@@ -105,6 +107,7 @@ class Trunk(nn.Module):
             for b in blocks:
                 setattr(self, f"block_{b}", Block(cin, cout, 2 if b in _STRIDE_2 else 1))
                 cin, self.blocks = cout, b
+        self.channels_16 = widths[min(5, len(widths) - 1)]
         self.head = Conv(cin, widths[8], 1) if len(widths) > 8 else None
         self.channels = (widths[2], widths[3], widths[4], widths[8] if self.head else cin)
 
@@ -116,6 +119,13 @@ class Trunk(nn.Module):
             if b in (2, 5, 9):
                 taps.append(x)
         return taps[0], taps[1], taps[2], self._last(x)
+
+    def at_16(self, x: Tensor) -> Tensor:
+        """The last features at stride 16, with `channels_16`, and no more of it."""
+        x = self.block_0(F.relu6(self.stem(x)))
+        for b in range(1, min(self.blocks, _STAGES[3][-1]) + 1):
+            x = getattr(self, f"block_{b}")(x)
+        return x
 
     def start_from(self, other: Trunk) -> None:
         """Takes over the layers that it shares with another trunk, which must have all of its own.

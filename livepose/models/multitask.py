@@ -32,8 +32,7 @@ from livepose.models.quantised import Ranges
 from livepose.skeleton import BONES, INDEX
 
 PARTS = BONES
-_A = [INDEX[a] for a, _ in PARTS]
-_B = [INDEX[b] for _, b in PARTS]
+_FEW = 4  # so many times fewer channels go into the regressor
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class MultiTaskConfig:
     trunk: str = "small"
     input_size: int = 192
     channels: int = 32
-    hidden: int = 128
+    hidden: int = 96
     window: int = 3
     depth_cells: int = 24
 
@@ -57,8 +56,10 @@ class MultiTaskConfig:
         check_size(self.input_size, self.input_size)
         if self.window < 1 or self.window % 2 == 0:
             raise ValueError(f"window must be odd and positive, got {self.window}")
-        if min(self.channels, self.hidden) < 1 or self.depth_cells < 2:
-            raise ValueError("channels and hidden must be positive, depth_cells at least 2")
+        if self.channels < _FEW or self.hidden < 1 or self.depth_cells < 2:
+            raise ValueError(
+                f"channels must be at least {_FEW}, hidden positive, depth_cells at least 2"
+            )
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -82,10 +83,12 @@ class MultiTask(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = Trunk(movenet.WIDTHS[config.trunk])
-        c16, n = self.trunk.channels[2], config.channels
-        self.shared = Conv(c16, n, 3)
-        side = config.input_size // 32
-        self.hidden_1 = nn.Linear(n * side * side, config.hidden)
+        n = config.channels
+        self.shared = Conv(self.trunk.channels_16, n, 3)
+        # Where a joint is, a full connection reads from the cells: few features, but of all cells.
+        self.few = Conv(n, n // _FEW, 1)
+        cells = config.input_size // 16
+        self.hidden_1 = nn.Linear(n // _FEW * cells * cells, config.hidden)
         self.hidden_2 = nn.Linear(config.hidden, config.hidden)
         # x, y, z and the log-odds of presence of each joint.
         self.last = nn.Linear(config.hidden, 4 * skeleton.J)
@@ -102,9 +105,8 @@ class MultiTask(nn.Module):
         """The network: maps of the detectors as ``xy``, the regressor's numbers (B, J, 4)."""
         if x.shape[-2:] != (self.config.input_size, self.config.input_size):
             raise ValueError(f"this network takes {self.config.input_size} pixels only")
-        c16 = self.trunk(x)[2]
-        shared = F.relu(self.shared(c16))
-        y = F.max_pool2d(shared, 2).flatten(1)
+        shared = F.relu(self.shared(self.trunk.at_16(x)))
+        y = F.relu(self.few(shared)).flatten(1)
         y = F.relu(self.hidden_2(F.relu(self.hidden_1(y))))
         numbers = self.last(y).float().unflatten(1, (skeleton.J, 4))
         detected = self.detect(F.relu(self.windows(shared))).float()

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -32,6 +32,7 @@ from livepose.resources import WEIGHTS
 SCHEMA = "livepose-card/1"
 _KEYS = {"schema", "name", "network", "sha256", "training", "measured"}
 STUDIES = ("study", "tasks")  # folders of networks that are there to be compared
+SHARED = "shared.safetensors"  # of a family, beside its members
 DETECTOR = WEIGHTS / "detector" / "person.safetensors"
 DETECTOR_NETWORK = {"kind": "detector"}
 
@@ -220,23 +221,26 @@ def _described(net: PoseNetwork) -> dict[str, Any]:
     return what
 
 
-def save_family(
-    folder: Path, nets: Mapping[str, PoseNetwork], shared: Sequence[str],
-    training: Mapping[str, Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]],
-) -> None:  # fmt: skip
-    """Writes networks that have tensors in common: once, as ``folder/shared.safetensors``.
+class Trained(NamedTuple):
+    """A network with what its card shall say."""
 
-    shared: what the names of these tensors begin with. training, measured: of each network.
-    """
-    common: dict[str, torch.Tensor] = {}
-    for net in nets.values():
-        state = net.state_dict()
-        common |= {name: state[name] for name in state if name.startswith(tuple(shared))}
-    file = folder / "shared.safetensors"
-    raw = _write(file, common)
-    for name, net in nets.items():
-        what = {**_described(net), "shared": {file.name: hashlib.sha256(raw).hexdigest()}}
-        _save(folder / f"{name}.safetensors", net, what, training[name], measured[name], common)
+    net: PoseNetwork
+    training: Mapping[str, Any]
+    measured: Mapping[str, Any]
+
+
+def save_family(folder: Path, members: Mapping[str, Trained]) -> None:
+    """Writes networks by name; what several of them have alike once, in ``shared.safetensors``."""
+    states = [member.net.state_dict() for member in members.values()]
+    common = {}
+    for name in {name for state in states for name in state}:
+        first, *others = (state[name] for state in states if name in state)
+        if others and all(torch.equal(first, other) for other in others):
+            common[name] = first
+    raw = _write(folder / SHARED, common)
+    for name, (net, training, measured) in members.items():
+        what = {**_described(net), "shared": {SHARED: hashlib.sha256(raw).hexdigest()}}
+        _save(folder / f"{name}.safetensors", net, what, training, measured, common)
 
 
 def save_detector(

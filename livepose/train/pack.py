@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from livepose.data.readers import READERS
-from livepose.models.family import SHARED
 from livepose.models.networks import build, config_of, settings_of
-from livepose.models.store import Card, WeightsError, find, read_card, save_family, save_model
+from livepose.models.store import Trained, WeightsError, find, read_card, save_model
 from livepose.train.config import TrainConfig
 from livepose.train.family import members_of
 
@@ -29,43 +28,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def pack(run: Path, out: Path, command: str) -> Card:
-    """Writes the best weights of a run and their card.
+def trained(run: Path, command: str) -> Trained:
+    """The network of a run, in float32 on the CPU.
 
     Raises:
         WeightsError: the weights that the run started from are gone.
         OSError, ValueError: `run` is not the folder of a training run.
     """
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
-    config, training, chosen = about(run, command)
+    config, training, chosen = _about(run, command)
     net = build(config_of(config["network"]))
     net.load_state_dict(weights)
     measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
-    return save_model(out, net, training, measured)
+    return Trained(net, training, measured)
 
 
-def pack_family(run: Path, folder: Path, members: Mapping[str, TrainConfig], command: str) -> None:
-    """Writes the networks of a `livepose.train.family.FamilyRun` and their cards.
+def trained_family(
+    run: Path, members: Mapping[str, TrainConfig], command: str
+) -> dict[str, Trained]:
+    """The networks of a `livepose.train.family.FamilyRun`, by name.
 
     Raises:
-        WeightsError, OSError, ValueError: as `pack`.
+        WeightsError, OSError, ValueError: as `trained`.
     """
-    config, training, chosen = about(run, command)
+    config, training, chosen = _about(run, command)
     del config["members"]
-    trained, measured = {}, {}
+    nets, out = members_of(run, members), {}
     for name, member in members.items():
         own = {"network": settings_of(member.network), "regulariser": member.regulariser}
-        trained[name] = {**training, "config": {**config, **own}}
-        measured[name] = {"validation_pck": chosen[name]}
-    save_family(folder, members_of(run, members), SHARED, trained, measured)
+        what = {**training, "config": {**config, **own}}
+        out[name] = Trained(nets[name], what, {"validation_pck": chosen[name]})
+    return out
 
 
-def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Of a run: its settings, what its card says of training, and the line of its log that counts.
-
-    Raises:
-        WeightsError, OSError, ValueError: as `pack`.
-    """
+def _about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Settings of a run, what its card says of training, the line of its log that counts."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     config = state["config"]
@@ -93,7 +90,7 @@ def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dict
 
 def main(args: argparse.Namespace) -> int:
     try:
-        card = pack(args.run, args.out, args.command)
+        card = save_model(args.out, *trained(args.run, args.command))
     except WeightsError as error:
         print(f"livepose pack: what {args.run} started from: {error}", file=sys.stderr)
         return 2

@@ -22,13 +22,13 @@ from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.evaluate.command import measure
 from livepose.evaluate.protocol import forward_ms, predict
-from livepose.models.store import WeightsError, load_model, update_measured
+from livepose.models.store import WeightsError, load_model, save_family, update_measured
 from livepose.train import study_output, study_tasks
 from livepose.train.command import TrainingData, find_config, read_data
 from livepose.train.config import TrainConfig
 from livepose.train.family import FamilyRun
 from livepose.train.loop import Run
-from livepose.train.pack import pack, pack_family
+from livepose.train.pack import trained, trained_family
 
 Row = dict[str, Any]
 _ROUNDS, _RUNS = 9, 9  # of the timing
@@ -109,18 +109,17 @@ def _train_missing(
         return
     data = read_data(config, args.data, labels)
     if together:
-        members = {name: own for name, _, own in wanted}
-        folder = args.out / args.study
-        _trained(FamilyRun(config, members, folder, args.device), data)
-        pack_family(folder, args.out, members, command)
+        members, folder = {name: own for name, _, own in wanted}, args.out / args.study
+        _train(FamilyRun(config, members, folder, args.device), data)
+        save_family(args.out, trained_family(folder, members, command))
         return
     for i, (name, _, own) in enumerate(missing, 1):
         print(f"{name} ({i} of {len(missing)})", flush=True)
-        _trained(Run(own, args.out / name, args.device), data)
-        pack(args.out / name, args.out / f"{name}.safetensors", command)
+        _train(Run(own, args.out / name, args.device), data)
+    save_family(args.out, {name: trained(args.out / name, command) for name, _, _ in wanted})
 
 
-def _trained(run: Run, data: TrainingData) -> None:
+def _train(run: Run, data: TrainingData) -> None:
     """Runs to the end, from where it was left; KeyboardInterrupt where somebody stopped it."""
     run.resume()
     if run.step < run.config.steps:

@@ -29,7 +29,7 @@ from livepose.models import movenet
 from livepose.models.margipose import Logits, Output, check_size
 from livepose.models.movenet import Conv, Trunk
 from livepose.models.quantised import Ranges
-from livepose.skeleton import BONES, INDEX
+from livepose.skeleton import BONES
 
 PARTS = BONES
 _FEW = 4  # so many times fewer channels go into the regressor

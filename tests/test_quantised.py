@@ -53,22 +53,27 @@ def test_rounding_changes_little_and_not_the_network_itself(kind: str) -> None:
     assert (before.raw - rounded.raw).abs().mean() < 0.1 * spread
 
 
-def test_every_convolution_multiplies_integers() -> None:
-    net = made("plain")
+@pytest.mark.parametrize(("kind", "linear"), [("plain", 0), ("context", 7)])
+def test_convolutions_and_attention_multiply_integers(kind: str, linear: int) -> None:
+    net = made(kind)
     rounded = quantised(net, net.ranges)
     convolutions = [m for m in rounded.modules() if isinstance(m, Conv)]
+    attention = [m for name, m in rounded.named_modules()
+                 if isinstance(m, torch.nn.Linear) and name.startswith("context.")]  # fmt: skip
+    assert len(attention) == linear
     seen: list[int] = []
 
     def see(layer: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(layer, Conv)
+        assert isinstance(layer, Conv | torch.nn.Linear)
         seen.append(len(inputs[0].unique()))
-        steps = layer.weight / (layer.weight.abs().amax((1, 2, 3), keepdim=True) / 127)
+        largest = layer.weight.abs().flatten(1).amax(1).clamp_min(1e-8)
+        steps = layer.weight.flatten(1) / (largest[:, None] / 127)
         assert (steps - steps.round()).abs().max() < 1e-3
 
-    for layer in convolutions:
+    for layer in (*convolutions, *attention):
         layer.register_forward_pre_hook(see)
     rounded(PICTURES)
-    assert len(seen) == len(convolutions)
+    assert len(seen) == len(convolutions) + len(attention)
     assert max(seen) <= 256
 
 

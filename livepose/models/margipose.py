@@ -176,13 +176,14 @@ class DepthHead(nn.Module):
         logits = _resized(logits, y.shape[-1] / logits.shape[-1])
         # Which person, which column: attention says it, but depth does not train the attention.
         at = logits.detach()
-        rows = torch.einsum("bjhw,bchw->bjhc", at.softmax(-1), y)
-        columns = torch.einsum("bjhw,bchw->bjwc", at.softmax(-2), y)
-        zy = torch.einsum("bjhc,jcd->bjhd", rows, self.zy.float())
-        xz = torch.einsum("bjwc,jcd->bjdw", columns, self.xz.float())
+        # Products of matrices rather than einsum, which runtimes turn into slow transpositions.
+        rows = at.softmax(-1).transpose(1, 2) @ y.permute(0, 2, 3, 1)  # (B, H, J, C)
+        columns = at.softmax(-2).permute(0, 3, 1, 2) @ y.permute(0, 3, 2, 1)  # (B, W, J, C)
+        zy = rows.transpose(1, 2) @ self.zy.float()
+        xz = (columns.transpose(1, 2) @ self.xz.float()).transpose(-1, -2)
         looks = None
         if self.looks:
-            looks = torch.einsum("bjhw,bchw->bjc", dsnt.flat_softmax(at), y)
+            looks = dsnt.flat_softmax(at).flatten(2) @ y.flatten(2).transpose(1, 2)
         zy = zy + logits.logsumexp(-1)[..., None]
         return zy, xz + logits.logsumexp(-2)[..., None, :], looks
 

@@ -1,4 +1,5 @@
-"""Arithmetic in 8-bit integers for the convolutions, which is twice as fast on most CPUs.
+"""Arithmetic in 8-bit integers for the convolutions and the attention's linear layers, which is
+twice as fast on most CPUs.
 
 What goes into a layer is rounded to 256 steps between two ends that were seen on pictures
 (`observe`), its weights to 255 steps about 0 for each output channel: Jacob et al. 2018,
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from livepose.models.context import Context
 from livepose.models.movenet import Block, Conv
 
 # Lowest and highest number that goes into a layer, by the layer's name.
@@ -28,11 +30,19 @@ Net = TypeVar("Net", bound=nn.Module)
 
 def layers(net: nn.Module) -> dict[str, nn.Module]:
     """The layers whose input is rounded; a residual block's, once for both of its branches."""
+    weighted = _weighted(net)
     return {
         name: module for name, module in net.named_modules()
         if (isinstance(module, Block) and module.expands)
-        or (isinstance(module, Conv) and not name.endswith(".expand"))
+        or (module in weighted and not name.endswith(".expand"))
     }  # fmt: skip
+
+
+def _weighted(net: nn.Module) -> set[Conv | nn.Linear]:
+    """The layers whose weights are rounded; not those of the lifting, which takes coordinates."""
+    linear = {layer for module in net.modules() if isinstance(module, Context)
+              for layer in module.modules() if isinstance(layer, nn.Linear)}  # fmt: skip
+    return linear | {module for module in net.modules() if isinstance(module, Conv)}
 
 
 @torch.inference_mode()
@@ -72,9 +82,8 @@ def quantised(net: Net, ranges: Ranges) -> Net:
         raise ValueError("the ranges for int8 are those of another network")
     for name, layer in found.items():
         layer.register_forward_pre_hook(_Rounded(*ranges[name]))
-    for module in net.modules():
-        if isinstance(module, Conv):
-            parametrize.register_parametrization(module, "weight", _RoundedWeight(module.weight))
+    for module in _weighted(net):
+        parametrize.register_parametrization(module, "weight", _RoundedWeight(module.weight))
     return net
 
 
@@ -93,7 +102,7 @@ class _Rounded:
 class _RoundedWeight(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        scale = weight.detach().abs().amax((1, 2, 3)).clamp(min=1e-8) / 127
+        scale = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / 127
         self.register_buffer("scale", scale)
         self.register_buffer("zero", torch.zeros(len(weight), dtype=torch.int32))
 

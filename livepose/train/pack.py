@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from livepose.data.readers import READERS
+from livepose.engine.backends import at_size
 from livepose.models.networks import build, config_of, settings_of
 from livepose.models.store import Trained, WeightsError, find, read_card, save_model
 from livepose.train.config import TrainConfig
@@ -26,21 +27,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--command", required=True, help="the command that trained it, for the card"
     )
+    parser.add_argument(
+        "--size", type=int, metavar="PIXELS",
+        help="its input size from now on, in place of the run's (see `livepose eval --size`)",
+    )  # fmt: skip
 
 
-def trained(run: Path, command: str) -> Trained:
+def trained(run: Path, command: str, size: int | None = None) -> Trained:
     """The network of a run, in float32 on the CPU.
+
+    size: pixels of its input, in place of the run's.
 
     Raises:
         WeightsError: the weights that the run started from are gone.
-        OSError, ValueError: `run` is not the folder of a training run.
+        OSError, ValueError: `run` is not the folder of a training run, or its network does not take
+            that size.
     """
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     config, training, chosen = _about(run, command)
     net = build(config_of(config["network"]))
     net.load_state_dict(weights)
     measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
-    return Trained(net, training, measured)
+    return Trained(at_size(net, size), training, measured)
 
 
 def trained_family(
@@ -90,15 +98,12 @@ def _about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dic
 
 def main(args: argparse.Namespace) -> int:
     try:
-        card = save_model(args.out, *trained(args.run, args.command))
+        card = save_model(args.out, *trained(args.run, args.command, args.size))
     except WeightsError as error:
         print(f"livepose pack: what {args.run} started from: {error}", file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
-        print(
-            f"livepose pack: {args.run} is not the folder of a training run: {error}",
-            file=sys.stderr,
-        )
+        print(f"livepose pack: {args.run} cannot be packed: {error}", file=sys.stderr)
         return 2
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, "
           f"validation PCK {card.measured['validation_pck']:.4f}")  # fmt: skip

@@ -395,5 +395,10 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None: 
     assert card["training"]["first"]["command"] == "livepose train tiny"
     assert card["training"]["steps"] == 2
     assert str(tmp_path) not in json.dumps(card)
+    larger = ["pack", str(run2), "--out", str(out2), "--command", "livepose train 2", "--size"]
+    assert cli.main([*larger, "96"]) == 0
+    assert json.loads(out2.with_suffix(".json").read_text())["network"]["input_size"] == 96
+    assert cli.main([*larger, "100"]) == 2
+    assert "multiples of 32" in capsys.readouterr().err
     assert cli.main(["pack", str(tmp_path), "--out", str(out), "--command", "x"]) == 2
     assert cli.main(["train", "nonsense", "--data", str(shared), "--out", str(run)]) == 2

@@ -302,7 +302,7 @@ class MargiPose(nn.Module):
         return at.detach()
 
     def go_on_from(self, trained: nn.Module) -> None:
-        """Takes over a trained network; context and lifting, if it lacks them, start afresh.
+        """Takes over a trained network; what it lacks of context, lifting and depth starts afresh.
 
         Raises:
             ValueError: it is of another kind.
@@ -311,7 +311,7 @@ class MargiPose(nn.Module):
             missing, extra = self.load_state_dict(trained.state_dict(), strict=False)
         except RuntimeError as error:
             raise ValueError(f"cannot go on from another kind of network: {error}") from error
-        new = ("context.", "lifting.")
+        new = ("context.", "lifting.", "depth.")
         if extra or any(not name.startswith(new) for name in missing):
             raise ValueError(f"cannot go on from another kind of network: {missing + extra}")
 

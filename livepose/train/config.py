@@ -66,6 +66,7 @@ class TrainConfig:
     rate: float = 5e-4
     pretrained_rate: float = 1.0  # of the parts that start_from gives, as a share of rate
     frozen_blocks: int = 0  # first blocks of the trunk (and its stem) that are left as they are
+    learn: tuple[str, ...] = ()  # what the names of parameters that learn begin with; () for all
     weight_decay: float = 0.01
     warm_up: int = 200
     clip: float = 1.0

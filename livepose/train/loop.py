@@ -93,6 +93,9 @@ class Run:
             pretrained = self.net.start_from(movenet)
         elif config.start_from:
             self.net.go_on_from(load_model(config.start_from)[0])
+        if config.learn:
+            for name, parameter in self.net.named_parameters():
+                parameter.requires_grad_(name.startswith(config.learn))
         # The first blocks work at high resolution: half of the time of a step, and general enough.
         for name in ["stem", *(f"block_{b}" for b in range(config.frozen_blocks))]:
             if config.frozen_blocks:
@@ -121,6 +124,8 @@ class Run:
         At the full one they forget what they know.
         """
         named = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
+        if not named:
+            raise ValueError(f"no parameter's name begins with {' or '.join(self.config.learn)}")
         known = [p for n, p in named if n.startswith(self._known)]
         fresh = [p for n, p in named if not n.startswith(self._known)]
         return torch.optim.AdamW([{"params": known}, {"params": fresh}],

@@ -146,6 +146,19 @@ def test_every_output_learns(people: Samples, tmp_path: Path, output: str) -> No
     assert ("xy_reg" in losses[0]) == (output == "dsnt")
 
 
+def test_only_what_shall_learn_changes(people: Samples, tmp_path: Path) -> None:
+    config = replace(CONFIG, learn=("depth.", "presence_gain"), frozen_blocks=2)
+    run = Run(config, tmp_path)
+    before = copy.deepcopy(run.net.state_dict())
+    run._update(dict(collate([Mix([(people, 1.0)], 64, 0, 2)[k] for k in range(2)])))
+    changed = {k for k, v in run.net.state_dict().items() if not torch.equal(v, before[k])}
+    assert "depth.zy" in changed
+    assert "presence_gain" in changed
+    assert all(name.startswith(("depth.", "presence_gain")) for name in changed)
+    with pytest.raises(ValueError, match=r"begins with nothing\."):
+        Run(replace(CONFIG, learn=("nothing.",)), tmp_path / "other")
+
+
 def test_board_shows_curves_and_squares(people: Samples, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -64,7 +64,9 @@ def test_those_that_differ_in_more_than_the_output_share_nothing() -> None:
 
 def stored(folder: Path) -> dict[str, MargiPose]:
     nets = {n: net for n, net in family().nets.items() if isinstance(net, MargiPose)}
-    save_family(folder, {n: Trained(net, {"of": n}, {}) for n, net in nets.items()})
+    save_family(
+        folder, {n: Trained(net, {"of": n}, {}) for n, net in nets.items()}, "shared.safetensors"
+    )
     return nets
 
 

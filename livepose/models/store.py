@@ -32,7 +32,6 @@ from livepose.resources import WEIGHTS
 SCHEMA = "livepose-card/1"
 _KEYS = {"schema", "name", "network", "sha256", "training", "measured"}
 STUDIES = ("study", "tasks")  # folders of networks that are there to be compared
-SHARED = "shared.safetensors"  # of a family, beside its members
 DETECTOR = WEIGHTS / "detector" / "person.safetensors"
 DETECTOR_NETWORK = {"kind": "detector"}
 
@@ -229,17 +228,17 @@ class Trained(NamedTuple):
     measured: Mapping[str, Any]
 
 
-def save_family(folder: Path, members: Mapping[str, Trained]) -> None:
-    """Writes networks by name; what several of them have alike once, in ``shared.safetensors``."""
+def save_family(folder: Path, members: Mapping[str, Trained], shared: str) -> None:
+    """Writes networks by name; what several of them have alike once, in the file `shared`."""
     states = [member.net.state_dict() for member in members.values()]
     common = {}
     for name in {name for state in states for name in state}:
         first, *others = (state[name] for state in states if name in state)
         if others and all(torch.equal(first, other) for other in others):
             common[name] = first
-    raw = _write(folder / SHARED, common)
+    raw = _write(folder / shared, common)
     for name, (net, training, measured) in members.items():
-        what = {**_described(net), "shared": {SHARED: hashlib.sha256(raw).hexdigest()}}
+        what = {**_described(net), "shared": {shared: hashlib.sha256(raw).hexdigest()}}
         _save(folder / f"{name}.safetensors", net, what, training, measured, common)
 
 

@@ -107,16 +107,17 @@ def _train_missing(
     missing = [v for v in wanted if not (args.out / f"{v[0]}.safetensors").exists()]
     if not missing:
         return
-    data = read_data(config, args.data, labels)
+    data, shared = read_data(config, args.data, labels), f"{args.study}-shared.safetensors"
     if together:
         members, folder = {name: own for name, _, own in wanted}, args.out / args.study
         _train(FamilyRun(config, members, folder, args.device), data)
-        save_family(args.out, trained_family(folder, members, command))
+        save_family(args.out, trained_family(folder, members, command), shared)
         return
     for i, (name, _, own) in enumerate(missing, 1):
         print(f"{name} ({i} of {len(missing)})", flush=True)
         _train(Run(own, args.out / name, args.device), data)
-    save_family(args.out, {name: trained(args.out / name, command) for name, _, _ in wanted})
+    made = {name: trained(args.out / name, command) for name, _, _ in wanted}
+    save_family(args.out, made, shared)
 
 
 def _train(run: Run, data: TrainingData) -> None:

@@ -9,7 +9,7 @@ by the colours of the clothes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -17,9 +17,10 @@ from scipy.optimize import linear_sum_assignment
 from livepose.cv import cv2
 from livepose.engine.region import SURE, Found, beside, following, settled
 from livepose.frames import Region
-from livepose.skeleton import indices
+from livepose.skeleton import FLIP, indices
 
 MOST = 10
+_FLIP = list(FLIP)
 # Poses are alike by the mean over joints of exp(-(d / spread)^2 / 2), d in sizes of the person.
 _SPREAD = 0.25
 SAME = 0.85  # two poses of one picture that are so alike are one person seen twice
@@ -89,11 +90,15 @@ def alike(a: Sequence[Found], b: Sequence[Found]) -> np.ndarray:
 
 
 def distinct(poses: Sequence[Found]) -> list[Found]:
-    """The poses without those of a person seen twice: the better one stays. Best first."""
+    """The poses without those of a person seen twice: the better one stays. Best first.
+
+    In another square, a network may take left for right.
+    """
     best = sorted(poses, key=lambda pose: -pose.score)
     if len(best) < 2:
         return best
-    same = alike(best, best) >= SAME
+    other = [replace(p, joints=p.joints[_FLIP], confidence=p.confidence[_FLIP]) for p in best]
+    same = np.maximum(alike(best, best), alike(best, other)) >= SAME
     kept: list[int] = []
     for k in range(len(best)):
         if not same[k, kept].any():

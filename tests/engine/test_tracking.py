@@ -7,7 +7,7 @@ import pytest
 
 from livepose.engine.region import Found
 from livepose.engine.tracking import Tracker, alike, colours, distinct, same_colours
-from livepose.skeleton import INDEX, J
+from livepose.skeleton import FLIP, INDEX, J
 from tests.engine.fakes import found
 from tests.lift.test_lift import standing
 
@@ -83,6 +83,10 @@ def test_a_person_seen_twice_is_one() -> None:
     assert alike([better], [worse])[0, 0] > 0.9
     assert distinct([worse, better, at(600)])[0] is better
     assert len(distinct([worse, better, at(600)])) == 2
+    # So is one whose left was taken for right the second time.
+    mirrored = found(worse.joints[list(FLIP)], 0.5)
+    assert alike([better], [mirrored])[0, 0] < 0.8
+    assert len(distinct([mirrored, better])) == 1
     # Side by side, arm in arm, they are two.
     assert len(distinct([at(200), at(280)])) == 2
 

@@ -9,7 +9,14 @@ import torch
 
 from livepose.models.family import Family
 from livepose.models.margipose import Config, MargiPose
-from livepose.models.store import Trained, WeightsError, available, load_model, save_family
+from livepose.models.store import (
+    Trained,
+    WeightsError,
+    available,
+    load_model,
+    read_card,
+    save_family,
+)
 
 CONFIGS = {
     "dsnt-4": Config("small", 64, heatmap_stride=16, depth_cells=4, peak_radius=0),
@@ -64,9 +71,7 @@ def test_those_that_differ_in_more_than_the_output_share_nothing() -> None:
 
 def stored(folder: Path) -> dict[str, MargiPose]:
     nets = {n: net for n, net in family().nets.items() if isinstance(net, MargiPose)}
-    save_family(
-        folder, {n: Trained(net, {"of": n}, {}) for n, net in nets.items()}, "shared.safetensors"
-    )
+    save_family(folder, {n: Trained(net, {"of": n}, {}) for n, net in nets.items()}, "shared")
     return nets
 
 
@@ -79,17 +84,28 @@ def test_to_disk_and_back(tmp_path: Path) -> None:
         for key, value in net.state_dict().items():
             torch.testing.assert_close(read.state_dict()[key], value, rtol=1e-3, atol=1e-6)
     sizes = {f.stem: f.stat().st_size for f in tmp_path.glob("*.safetensors")}
-    assert max(sizes[n] for n in CONFIGS) < 0.2 * sizes["shared"]
+    (shared,) = sizes.keys() - CONFIGS
+    assert max(sizes[n] for n in CONFIGS) < 0.2 * sizes[shared]
+
+
+def test_one_member_anew_leaves_the_others_whole(tmp_path: Path) -> None:
+    nets = stored(tmp_path)
+    first, *others = nets
+    save_family(tmp_path, {first: Trained(nets[first], {}, {})}, "shared")
+    assert read_card(tmp_path / f"{first}.safetensors").shared == {}
+    for name in nets:
+        load_model(name, tmp_path)
+    assert read_card(tmp_path / f"{others[0]}.safetensors").shared
 
 
 def test_a_member_needs_the_right_shared_file(tmp_path: Path) -> None:
     stored(tmp_path)
-    shared = tmp_path / "shared.safetensors"
+    (shared,) = tmp_path.glob("shared-*.safetensors")
     shared.write_bytes(shared.read_bytes()[:-2] + b"ab")
-    with pytest.raises(WeightsError, match=r"shared\.safetensors is not the file"):
+    with pytest.raises(WeightsError, match=r"shared-\w+\.safetensors is not the file"):
         load_model("fc-2", tmp_path)
     shared.unlink()
-    with pytest.raises(WeightsError, match=r"shared\.safetensors cannot be read"):
+    with pytest.raises(WeightsError, match=r"shared-\w+\.safetensors cannot be read"):
         load_model("fc-2", tmp_path)
     card = tmp_path / "fc-2.json"
     card.write_text(card.read_text().replace('"shared": {', '"shared": [{').replace(

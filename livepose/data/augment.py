@@ -153,9 +153,18 @@ def replace_background(
     other = cv2.resize(other, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     other = np.pad(other, ((0, 1), (0, 1), (0, 0)), "edge")  # rounding may have lost a row
     y, x = rng.integers(0, other.shape[0] - h + 1), rng.integers(0, other.shape[1] - w + 1)
-    alpha = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None].astype("f4") / 255
-    out = image * alpha + other[y : y + h, x : x + w] * (1 - alpha)
-    return np.round(out).astype("u1")
+    return blended(image, other[y : y + h, x : x + w], soft(mask, 1.0))
+
+
+def soft(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W) bytes, 255 where the person is -> (H, W, 1) float32 in 0..1, its edge blurred."""
+    return cv2.GaussianBlur(mask, (0, 0), sigma)[..., None].astype("f4") / 255
+
+
+def blended(over: np.ndarray, under: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W, 3) bytes: `over`, where alpha (H, W, 1) is 1, before `under`."""
+    out: np.ndarray = np.round(over * alpha + under * (1 - alpha)).astype("u1")
+    return out
 
 
 def _occlude(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

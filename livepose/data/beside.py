@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from livepose.crop import Square, cut
-from livepose.cv import cv2
-from livepose.data.pictures import Pictures
+from livepose.data.augment import blended, soft
+from livepose.data.pictures import Pictures, box_of
 from livepose.data.samples import Samples, extent
 
 _SIZES = (0.6, 1.3)  # of the other one, in sizes of the person in the middle
@@ -41,7 +41,7 @@ class Beside:
 
         xy: (J, 2) normalised coordinates of the person. known: (J,) bool.
         """
-        if not self.cutouts or not known.any() or rng.random() >= self.share:
+        if not (self.share and self.cutouts and known.any() and rng.random() < self.share):
             return picture
         samples = self.cutouts[rng.integers(len(self.cutouts))]
         i = int(rng.integers(len(samples)))
@@ -49,15 +49,13 @@ class Beside:
         if image is None or samples.masks is None:
             return picture
         mask = files.mask_of(image, samples.masks[i])
-        if mask is None or not (mask > 127).any():
+        box = None if mask is None else box_of(mask)
+        if mask is None or box is None:
             return picture
-        rows, columns = np.nonzero(mask > 127)
-        box = np.array([[columns.min(), rows.min()], [columns.max(), rows.max()]])
-        square = square_beside(rng, xy, known, box)
-        size = picture.shape[0]
-        alpha = cv2.GaussianBlur(cut(mask, square, size), (0, 0), 0.7)[..., None].astype("f4") / 255
-        out = cut(image, square, size) * alpha + picture * (1 - alpha)
-        return np.round(out).astype("u1")
+        x, y, w, h = box
+        corners = np.array([[x, y], [x + w - 1, y + h - 1]])
+        square, size = square_beside(rng, xy, known, corners), picture.shape[0]
+        return blended(cut(image, square, size), picture, soft(cut(mask, square, size), 0.7))
 
 
 def square_beside(

@@ -15,8 +15,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from livepose.cv import cv2
-from livepose.data.augment import recolour
-from livepose.data.pictures import Pictures
+from livepose.data.augment import blended, recolour, soft
+from livepose.data.pictures import Pictures, box_of
 from livepose.data.samples import Samples
 from livepose.data.teachers import read_labels
 
@@ -132,11 +132,11 @@ class Crowd(Dataset[Scene]):
         assert samples.masks is not None
         image, i = self._read(rng, samples.images)
         mask = self.files.mask_of(image, samples.masks[i])
-        if mask is None or not (mask > 127).any():
+        box = None if mask is None else box_of(mask)
+        if mask is None or box is None:
             return image[:1, :1], np.zeros((1, 1), np.uint8)
-        rows, columns = np.nonzero(mask > 127)
-        part = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-        image, mask = image[part], mask[part]
+        x, y, w, h = box
+        image, mask = image[y : y + h, x : x + w], mask[y : y + h, x : x + w]
         scale = tall / image.shape[0]
         size = (max(2, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale)))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -187,8 +187,7 @@ def _paste(
         return
     inner = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
     there = np.s_[y0:y1, x0:x1]
-    alpha = cv2.GaussianBlur(mask, (0, 0), 0.7)[inner][..., None].astype("f4") / 255
-    image[there] = np.round(person[inner] * alpha + image[there] * (1 - alpha)).astype("u1")
+    image[there] = blended(person[inner], image[there], soft(mask, 0.7)[inner])
     owner[there][mask[inner] > 127] = k
 
 

@@ -98,8 +98,7 @@ class Mix(Dataset[Item]):
                   else random_patch(rng, *size))  # fmt: skip
         xyz, known, present = move(s.joints[i], seen, present, s.depth[i], square)
         picture = cut(image, square, side)
-        if self.beside.share:
-            picture = self.beside(rng, picture, xyz[:, :2], known, self.files)
+        picture = self.beside(rng, picture, xyz[:, :2], known, self.files)
         picture = recolour(rng, picture)
         depth_known = known & ~np.isnan(xyz[:, 2])
         return Item(picture, np.nan_to_num(xyz).astype("f4"), known, depth_known, present)

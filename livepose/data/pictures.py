@@ -35,3 +35,9 @@ class Pictures:
             print(f"{file}: not a readable {what}, skipped ({len(self.broken)} so far)",
                   file=sys.stderr)  # fmt: skip
         return image
+
+
+def box_of(mask: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height of where a mask (bytes) says that a person is; None: nowhere."""
+    x, y, w, h = cv2.boundingRect((mask > 127).astype("u1"))
+    return (x, y, w, h) if w else None

@@ -16,8 +16,6 @@ from livepose.models import movenet
 from livepose.models.margipose import Config, MargiPose, Output
 from livepose.models.movenet import Pyramid, Trunk
 
-SHARED = ("trunk.", "fpn.", "depth.")  # what the names of shared parameters begin with
-
 
 class Family(nn.Module):
     """(B, 3, S, S) RGB in -1..1 -> `Output` of every member, by name.

@@ -112,18 +112,18 @@ class Trunk(nn.Module):
         self.channels = (widths[2], widths[3], widths[4], widths[8] if self.head else cin)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        x = self.block_0(F.relu6(self.stem(x)))
-        taps = []
-        for b in range(1, self.blocks + 1):
-            x = getattr(self, f"block_{b}")(x)
-            if b in (2, 5, 9):
-                taps.append(x)
-        return taps[0], taps[1], taps[2], self._last(x)
+        c4 = self._through(self.block_0(F.relu6(self.stem(x))), 1, 2)
+        c8 = self._through(c4, 3, 5)
+        c16 = self._through(c8, 6, 9)
+        return c4, c8, c16, self._last(self._through(c16, 10, self.blocks))
 
     def at_16(self, x: Tensor) -> Tensor:
         """The last features at stride 16, with `channels_16`, and no more of it."""
         x = self.block_0(F.relu6(self.stem(x)))
-        for b in range(1, min(self.blocks, _STAGES[3][-1]) + 1):
+        return self._through(x, 1, min(self.blocks, _STAGES[3][-1]))
+
+    def _through(self, x: Tensor, first: int, last: int) -> Tensor:
+        for b in range(first, last + 1):
             x = getattr(self, f"block_{b}")(x)
         return x
 

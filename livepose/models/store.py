@@ -45,6 +45,7 @@ class Card:
     """What a model is: network settings, training (data, licences, command, seed), figures.
 
     ranges: what int8 arithmetic needs (`livepose.models.quantised`), empty if it was not measured.
+    shared: files beside it with tensors that are those of its family, and their SHA-256.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Card:
     measured: Mapping[str, Any]
     sha256: str
     ranges: Ranges
+    shared: Mapping[str, str]
 
 
 def available(folder: Path = WEIGHTS, everywhere: bool = False) -> list[str]:
@@ -118,7 +120,12 @@ def read_card(file: Path) -> Card:
         ranges = {}
     except (AttributeError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} has broken ranges ({error}); get it again") from error
-    return Card(data["name"], config, data["training"], data["measured"], data["sha256"], ranges)
+    try:
+        shared = {str(k): str(v) for k, v in data.get("shared", {}).items()}
+    except AttributeError as error:
+        raise WeightsError(f"{path} is broken ({error}); get it again") from error
+    return Card(data["name"], config, data["training"], data["measured"], data["sha256"], ranges,
+                shared)  # fmt: skip
 
 
 def _card(file: Path) -> dict[str, Any]:
@@ -148,7 +155,7 @@ def load_model(model: str, folder: Path = WEIGHTS) -> tuple[PoseNetwork, Card]:
     file = find(model, folder)
     card = read_card(file)
     net = build(card.config)
-    _fill(net, file, _tensors(file, card.sha256) | _shared(file, net))
+    _fill(net, file, _tensors(file, card.sha256) | _shared(file, card.shared, net))
     net.ranges = card.ranges
     return net, card
 
@@ -182,18 +189,12 @@ def _tensors(file: Path, sha256: str) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def _shared(file: Path, net: nn.Module) -> dict[str, torch.Tensor]:
+def _shared(file: Path, shared: Mapping[str, str], net: nn.Module) -> dict[str, torch.Tensor]:
     """What a network shares with others of its family, and none of what only they use."""
-    try:
-        shared = _card(file).get("shared", {})
-        known = {name for name, _ in net.named_parameters()} | {n for n, _ in net.named_buffers()}
-        return {name: tensor for other, sha256 in shared.items()
-                for name, tensor in _tensors(file.parent / Path(other).name, sha256).items()
-                if name in known}  # fmt: skip
-    except (AttributeError, TypeError) as error:
-        raise WeightsError(
-            f"{file.with_suffix('.json')} is broken ({error}); get it again"
-        ) from error
+    known = net.state_dict().keys()
+    return {name: tensor for other, sha256 in shared.items()
+            for name, tensor in _tensors(file.parent / Path(other).name, sha256).items()
+            if name in known}  # fmt: skip
 
 
 def _fill(net: nn.Module, file: Path, state: Mapping[str, torch.Tensor]) -> None:
@@ -229,16 +230,25 @@ class Trained(NamedTuple):
 
 
 def save_family(folder: Path, members: Mapping[str, Trained], shared: str) -> None:
-    """Writes networks by name; what several of them have alike once, in the file `shared`."""
+    """Writes networks by name; what several of them have alike once, in a file of its own.
+
+    Its name is `shared` with the first digits of its hash: members that were written before go on
+    with theirs.
+    """
     states = [member.net.state_dict() for member in members.values()]
     common = {}
     for name in {name for state in states for name in state}:
         first, *others = (state[name] for state in states if name in state)
         if others and all(torch.equal(first, other) for other in others):
             common[name] = first
-    raw = _write(folder / shared, common)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    if common:
+        digest = hashlib.sha256(raw := _halved(common)).hexdigest()
+        (folder / (file := f"{shared}-{digest[:8]}.safetensors")).write_bytes(raw)
+        files[file] = digest
     for name, (net, training, measured) in members.items():
-        what = {**_described(net), "shared": {shared: hashlib.sha256(raw).hexdigest()}}
+        what = {**_described(net), "shared": files}
         _save(folder / f"{name}.safetensors", net, what, training, measured, common)
 
 
@@ -254,7 +264,9 @@ def _save(
     measured: Mapping[str, Any], elsewhere: Container[str] = (),
 ) -> None:  # fmt: skip
     """elsewhere: names of tensors that are in another file."""
-    raw = _write(file, {k: v for k, v in net.state_dict().items() if k not in elsewhere})
+    raw = _halved({k: v for k, v in net.state_dict().items() if k not in elsewhere})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(raw)
     card = {
         "schema": SCHEMA, "name": file.stem, **what, "sha256": hashlib.sha256(raw).hexdigest(),
         "training": dict(training), "measured": dict(measured),
@@ -262,12 +274,9 @@ def _save(
     _write_card(file, card)
 
 
-def _write(file: Path, state: Mapping[str, torch.Tensor]) -> bytes:
-    """Writes tensors in float16; returns the bytes of the file."""
-    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(raw := save(half))
-    return raw
+def _halved(state: Mapping[str, torch.Tensor]) -> bytes:
+    """Tensors in float16, as safetensors."""
+    return save({k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()})
 
 
 def update_measured(file: Path, measured: Mapping[str, Any]) -> None:

@@ -16,11 +16,14 @@ from torch import Tensor, nn
 
 from livepose.data.samples import Samples
 from livepose.evaluate.protocol import evaluate
-from livepose.models.family import SHARED, Family
+from livepose.models.family import Family
 from livepose.models.margipose import Config, MargiPose, Output
+from livepose.models.networks import settings_of
+from livepose.models.store import Trained
 from livepose.train.config import TrainConfig
 from livepose.train.loop import Run
 from livepose.train.loss import loss_parts
+from livepose.train.pack import about
 
 
 class FamilyRun(Run):
@@ -40,27 +43,23 @@ class FamilyRun(Run):
         super().__init__(config, folder, device)
 
     def _network(self) -> Family:
-        configs: dict[str, Config] = {}
-        for name, member in self.members.items():
-            assert isinstance(member.network, Config)
-            configs[name] = member.network
+        configs = _networks(self.members)
         users = Counter(c.output for c in configs.values())
         say = {n: 1 / (users[c.output] * len(users)) for n, c in configs.items()}
         return Family(configs, say)
 
     def _settings(self) -> dict[str, Any]:
-        own = {n: [c.network.output, c.network.heatmap_stride, c.regulariser]
-               for n, c in self.members.items() if isinstance(c.network, Config)}  # fmt: skip
+        own = {n: [c.output, c.heatmap_stride, self.members[n].regulariser]
+               for n, c in _networks(self.members).items()}  # fmt: skip
         return {**super()._settings(), "members": own}
 
     def _parts(self, out: dict[str, Output], target: dict[str, Tensor]) -> dict[str, Tensor]:  # type: ignore[override]
         """Each loss, summed over the members."""
         parts: dict[str, Tensor] = {}
-        for name, each in out.items():
+        for name, network in _networks(self.members).items():
             c = self.members[name]
-            assert isinstance(c.network, Config)
-            own = loss_parts(each, target, c.sigma, c.confidence_weight, c.coordinates,
-                             c.regulariser, c.network.output, c.network.peak_radius)  # fmt: skip
+            own = loss_parts(out[name], target, c.sigma, c.confidence_weight, c.coordinates,
+                             c.regulariser, network.output, network.peak_radius)  # fmt: skip
             parts |= {k: parts.get(k, 0) + v for k, v in own.items()}
         return parts
 
@@ -68,7 +67,7 @@ class FamilyRun(Run):
         """Each member's own layers by themselves: one with long gradients must not slow others."""
         named = list(self.net.named_parameters())
         groups = [[p for n, p in named if n.startswith(f"nets.{name}.")] for name in self.members]
-        groups.append([p for n, p in named if n.startswith(SHARED)])
+        groups.append([p for n, p in named if not n.startswith("nets.")])
         norms = [nn.utils.clip_grad_norm_(group, self.config.clip) for group in groups]
         return torch.stack(norms).norm()
 
@@ -86,14 +85,27 @@ class FamilyRun(Run):
         return means | {name: score.pck for name, score in scores.items()}
 
 
-def members_of(run: Path, members: Mapping[str, TrainConfig]) -> dict[str, MargiPose]:
-    """The networks of a run that has ended, in float32 on the CPU."""
+def trained_family(
+    run: Path, members: Mapping[str, TrainConfig], command: str
+) -> dict[str, Trained]:
+    """The networks of a run that has ended by name, in float32 on the CPU.
+
+    Raises:
+        WeightsError, OSError, ValueError: as `livepose.train.pack.trained`.
+    """
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
-    made = {}
-    for name, member in members.items():
-        assert isinstance(member.network, Config)
-        net, start = MargiPose(member.network), f"nets.{name}."
+    training, chosen = about(run, command)
+    del training["config"]["members"]
+    out = {}
+    for name, network in _networks(members).items():
+        net, start = MargiPose(network), f"nets.{name}."
         net.load_state_dict({k.removeprefix(start): v for k, v in weights.items()
                              if k.startswith(start)})  # fmt: skip
-        made[name] = net
-    return made
+        own = {"network": settings_of(network), "regulariser": members[name].regulariser}
+        what = {**training, "config": {**training["config"], **own}}
+        out[name] = Trained(net, what, {"validation_pck": chosen[name]})
+    return out
+
+
+def _networks(members: Mapping[str, TrainConfig]) -> dict[str, Config]:
+    return {n: c.network for n, c in members.items() if isinstance(c.network, Config)}

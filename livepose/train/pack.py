@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ import torch
 
 from livepose.data.readers import READERS
 from livepose.engine.backends import at_size
-from livepose.models.networks import build, config_of, settings_of
+from livepose.models.networks import build, config_of
 from livepose.models.store import Trained, WeightsError, find, read_card, save_model
-from livepose.train.config import TrainConfig
-from livepose.train.family import members_of
 
 TRUNK_LICENCE = "MoveNet by Google: Apache-2.0"
 
@@ -44,33 +41,19 @@ def trained(run: Path, command: str, size: int | None = None) -> Trained:
             that size.
     """
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
-    config, training, chosen = _about(run, command)
-    net = build(config_of(config["network"]))
+    training, chosen = about(run, command)
+    net = build(config_of(training["config"]["network"]))
     net.load_state_dict(weights)
     measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
     return Trained(at_size(net, size), training, measured)
 
 
-def trained_family(
-    run: Path, members: Mapping[str, TrainConfig], command: str
-) -> dict[str, Trained]:
-    """The networks of a `livepose.train.family.FamilyRun`, by name.
+def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the card of a run says of training, and the line of its log that counts.
 
     Raises:
         WeightsError, OSError, ValueError: as `trained`.
     """
-    config, training, chosen = _about(run, command)
-    del config["members"]
-    nets, out = members_of(run, members), {}
-    for name, member in members.items():
-        own = {"network": settings_of(member.network), "regulariser": member.regulariser}
-        what = {**training, "config": {**config, **own}}
-        out[name] = Trained(nets[name], what, {"validation_pck": chosen[name]})
-    return out
-
-
-def _about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Settings of a run, what its card says of training, the line of its log that counts."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     config = state["config"]
@@ -93,7 +76,7 @@ def _about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any], dic
     }  # fmt: skip
     if first:
         training["first"] = first
-    return config, training, chosen
+    return training, chosen
 
 
 def main(args: argparse.Namespace) -> int:

@@ -22,13 +22,14 @@ from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.evaluate.command import measure
 from livepose.evaluate.protocol import forward_ms, predict
-from livepose.models.store import WeightsError, load_model, save_family, update_measured
+from livepose.models.networks import PoseNetwork
+from livepose.models.store import Card, WeightsError, load_model, save_family, update_measured
 from livepose.train import study_output, study_tasks
 from livepose.train.command import TrainingData, find_config, read_data
 from livepose.train.config import TrainConfig
-from livepose.train.family import FamilyRun
+from livepose.train.family import FamilyRun, trained_family
 from livepose.train.loop import Run
-from livepose.train.pack import trained, trained_family
+from livepose.train.pack import trained
 
 Row = dict[str, Any]
 _ROUNDS, _RUNS = 9, 9  # of the timing
@@ -86,9 +87,12 @@ def main(args: argparse.Namespace) -> int:
         if args.steps:
             command += f" --steps {args.steps}"
         _train_missing(wanted, config, args, labels, command, study.together)
-        times = _forward_ms({name: args.out / f"{name}.safetensors" for name, _, _ in wanted})
-        rows = [_measured(name, {**what, "forward_ms": times[name]}, args.out, tests, command)
-                for name, what, _ in wanted]  # fmt: skip
+        nets = {name: load_model(str(args.out / f"{name}.safetensors")) for name, _, _ in wanted}
+        times = _forward_ms({name: net for name, (net, _) in nets.items()})
+        rows = []
+        for name, what, _ in wanted:
+            about = {**what, "forward_ms": times[name]}
+            rows.append(_measured(*nets[name], about, args.out, tests, command))
     except (DataError, FloatingPointError, OSError, ValueError, WeightsError) as error:
         print(f"livepose study: {error}", file=sys.stderr)
         return 2
@@ -107,7 +111,7 @@ def _train_missing(
     missing = [v for v in wanted if not (args.out / f"{v[0]}.safetensors").exists()]
     if not missing:
         return
-    data, shared = read_data(config, args.data, labels), f"{args.study}-shared.safetensors"
+    data, shared = read_data(config, args.data, labels), f"{args.study}-shared"
     if together:
         members, folder = {name: own for name, _, own in wanted}, args.out / args.study
         _train(FamilyRun(config, members, folder, args.device), data)
@@ -129,19 +133,19 @@ def _train(run: Run, data: TrainingData) -> None:
         raise KeyboardInterrupt
 
 
-def _forward_ms(files: Mapping[str, Path]) -> dict[str, float]:
+def _forward_ms(nets: Mapping[str, PoseNetwork]) -> dict[str, float]:
     """Median time of the forward pass of each, taken in turns: a busy minute slows all alike."""
-    nets = {name: load_model(str(file))[0] for name, file in files.items()}
     rounds = [{n: forward_ms(net, net.config.input_size, _RUNS) for n, net in nets.items()}
               for _ in range(_ROUNDS)]  # fmt: skip
     return {n: round(statistics.median(r[n] for r in rounds), 2) for n in nets}
 
 
-def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], command: str) -> Row:
+def _measured(
+    net: PoseNetwork, card: Card, what: Row, folder: Path, tests: dict[str, Samples], command: str
+) -> Row:
     """All measures by the whole-picture protocol; they and the time go into the card, too."""
-    file = folder / f"{name}.safetensors"
-    net, card = load_model(str(file))
-    row: Row = {"name": name, **what, "steps": card.training["steps"],
+    file = folder / f"{card.name}.safetensors"
+    row: Row = {"name": card.name, **what, "steps": card.training["steps"],
            "parameters": sum(p.numel() for p in net.parameters())}  # fmt: skip
     for test, samples in tests.items():
         points, _, sizes = predict(net, samples)
@@ -150,5 +154,5 @@ def _measured(name: str, what: Row, folder: Path, tests: dict[str, Samples], com
         row[test] = kept
         about: Row = {**kept, "forward_ms": what["forward_ms"], "command": command}
         update_measured(file, {f"{test}_pck": kept["pck"], f"{test}": about})
-    print(f"{name}: PCK@0.2 {100 * row['lsp_test']['pck']:.2f} %", flush=True)
+    print(f"{card.name}: PCK@0.2 {100 * row['lsp_test']['pck']:.2f} %", flush=True)
     return row

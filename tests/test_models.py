@@ -360,17 +360,20 @@ def _edit(saved: Path, **values: object) -> None:
 # --- what is shipped
 
 
-@pytest.mark.parametrize("model", store.available())
+@pytest.mark.parametrize("model", store.available(everywhere=True))
 def test_shipped_models_load_and_state_their_origin(model: str) -> None:
     net, card = load_model(model)
     assert card.name == model
     assert {"command", "data", "seed"} <= set(card.training)
-    assert card.measured["lsp_test_pck"] >= 0.84
+    assert card.measured["lsp_test_pck"] >= (0.84 if model in store.available() else 0.3)
     with torch.no_grad():
         out = net(torch.zeros(1, 3, card.config.input_size, card.config.input_size))
     assert torch.isfinite(out.xyz).all()
 
 
 def test_shipped_files_are_small() -> None:
-    total = sum(f.stat().st_size for f in resources.WEIGHTS.rglob("*") if f.is_file())
-    assert 0 < total <= 30e6
+    def bytes_in(folder: Path) -> int:
+        return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+
+    assert 0 < bytes_in(resources.WEIGHTS) <= 30e6
+    assert 0 < bytes_in(resources.WEIGHTS / "study") <= 15e6

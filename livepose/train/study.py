@@ -32,7 +32,7 @@ from livepose.train.loop import Run
 from livepose.train.pack import trained
 
 Row = dict[str, Any]
-_ROUNDS, _RUNS = 9, 9  # of the timing
+_ROUNDS, _RUNS = 25, 9  # of the timing
 
 
 @dataclass(frozen=True, slots=True)

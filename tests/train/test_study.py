@@ -13,6 +13,7 @@ import torch
 from livepose import cli
 from livepose.models.margipose import Config
 from livepose.models.multitask import MultiTaskConfig
+from livepose.models.store import find, read_card
 from livepose.skeleton import J
 from livepose.train import study, study_output, study_tasks
 from livepose.train.config import Part, TrainConfig
@@ -50,6 +51,15 @@ def test_tables() -> None:
         {"detection": "first", "lsp_test": {"pck": 0.5, "auc": 0.4},
          "synth_test": {"3d": {"mpjpe": 81.2, "pa_mpjpe": 60.7}}}])  # fmt: skip
     assert "| detection first | 50.0 | 40.0 | 81 | 61 |" in text
+
+
+def test_docs_and_cards_of_the_output_study_agree() -> None:
+    rows = []
+    for name, what, _ in study_output.variants(TrainConfig((), network=Config("small", 224))):
+        figures = read_card(find(name)).measured["lsp_test"]
+        rows.append({**what, "lsp_test": figures, "forward_ms": figures["forward_ms"]})
+    docs = Path(__file__).parents[2] / "docs/study.md"
+    assert study_output.table(rows) in docs.read_text(encoding="utf-8")
 
 
 def test_study_trains_measures_and_goes_on(

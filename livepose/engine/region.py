@@ -58,8 +58,7 @@ def following(pose: Found, width: int, height: int) -> Region | None:
     # do not close in on them.
     side = float((high - low).max()) * MARGIN / max(0.6, sure.mean())
     smallest, largest = 0.08 * max(width, height), 1.5 * max(width, height)
-    side = float(np.clip(side, smallest, largest))
-    return Region(float(cx), float(cy), side)
+    return Region(float(cx), float(cy), min(max(side, smallest), largest))
 
 
 def settled(old: Region | None, new: Region) -> Region:
@@ -98,4 +97,4 @@ def same(a: Region, b: Region) -> bool:
 def score(confidence: np.ndarray) -> float:
     """Confidence of the person as a whole: the mean of its better half of joints."""
     best = np.sort(confidence)[len(confidence) // 2 :]
-    return float(best.mean())
+    return float(best.sum()) / len(best)

@@ -12,6 +12,8 @@ And a front that is taken for a back waits for a second picture (`crossed`).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from livepose.skeleton import FLIP, INDEX, J
@@ -25,7 +27,7 @@ for _row, _names in enumerate(_NAMES):
 _LIMBS, _WHOLE, _FIRST = slice(0, 3), (1, 2), (3, 4)
 _LEFT, _RIGHT = ([INDEX[f"{side}_{name}"] for name in ("shoulder", "hip")]
                  for side in ("left", "right"))  # fmt: skip
-_FLIP = np.array(FLIP)
+_FLIP, _SAME = np.array(FLIP), np.arange(J)
 # Exchanged joints are nearer to what was expected by this part of the distance between the sides.
 _CLEARLY = 0.5
 # Sides that are less apart, in person sizes, cannot be told.
@@ -99,7 +101,7 @@ class Sides:
             self._across = across
         flipped = turned[_LEFT] != _LEFT
         self._across[flipped] *= -1
-        share = 1 - np.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
+        share = 1 - math.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
         self._across = self._across + share * (across - self._across)
         self._time_s = time_s
 
@@ -127,10 +129,10 @@ def _swapped(
     """(parts,) bool: limbs and face whose sides lie the other way round than expected."""
     parts, out = _PARTS[_LIMBS], np.zeros(len(_PARTS), bool)
     weight = np.minimum(confidence, confidence[_FLIP])
-    nearer = _apart(points, expected) - _apart(points[_FLIP], expected)
-    apart = parts @ (weight * _apart(expected, expected[_FLIP]))
+    off = _apart(np.stack([points, points[_FLIP], expected[_FLIP]]), expected)
+    own, other, apart = (off * weight) @ parts.T
     told = apart > _APART * unit * (parts @ weight)
-    out[_LIMBS] = told & (parts @ (weight * nearer) > _CLEARLY * apart)
+    out[_LIMBS] = told & (own - other > _CLEARLY * apart)
     return out
 
 
@@ -141,4 +143,6 @@ def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _exchange(parts: np.ndarray) -> np.ndarray:
     """(J,) indices that exchange the sides of these parts; what is exchanged twice stays."""
-    return np.where(parts @ _PARTS % 2 == 1, _FLIP, np.arange(J))
+    if not parts.any():
+        return _SAME
+    return np.where(parts @ _PARTS % 2 == 1, _FLIP, _SAME)

@@ -113,7 +113,7 @@ class PointFilter:
     def reorder(self, order: np.ndarray) -> None:
         """What is known of point n has been of point ``order[n]``."""
         state = self._state
-        if state is not None:
+        if state is not None and (order != np.arange(len(order))).any():
             for name in ("points", "velocity", "motion", "raw", "doubted"):
                 setattr(state, name, getattr(state, name)[order])
             state.before = state.before[0][order], state.before[1]

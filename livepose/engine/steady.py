@@ -66,7 +66,9 @@ class _One:
             points, confidence = points[order], confidence[order]
             last = self.points.last
             assert last is not None  # something is expected
-            doubtful = crossed(points, last, unit) & crossed(points, expected[turned], unit)
+            doubtful = crossed(points, last, unit)
+            if doubtful.any():
+                doubtful &= crossed(points, expected[turned], unit)
         points = self.points(points, confidence, time_s, unit, doubtful)
         lag = self.points.lag_s
         if settings.predict:

@@ -68,24 +68,25 @@ def likeness(
     return (np.exp(-d2 / 2) * sure).sum(-1) / np.maximum(sure.sum(-1), 1)
 
 
-def _stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints (P, J, 2), which of them are sure (P, J), and sizes (P,) in pixels.
-
-    The size is about the height of the sitting person: the spread of the sure joints.
-    """
+def _stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (P, J, 2), and which of them are sure (P, J)."""
     joints = np.stack([pose.joints for pose in poses])
-    sure = np.stack([pose.confidence for pose in poses]) >= SURE
+    return joints, np.stack([pose.confidence for pose in poses]) >= SURE
+
+
+def _sizes(joints: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """(P,) in pixels, about the height of the sitting person: the spread of the sure joints."""
     counts = (sure | (sure.sum(1, keepdims=True) < 2))[..., None]
     number = counts.sum(1, keepdims=True)
     off = joints - (joints * counts).sum(1, keepdims=True) / number
     spread = (off**2 * counts).sum((1, 2)) / number[:, 0, 0]
-    return joints, sure, np.maximum(2.0, 2.0 * np.sqrt(spread))
+    return np.maximum(2.0, 2.0 * np.sqrt(spread))
 
 
 def alike(a: Sequence[Found], b: Sequence[Found]) -> np.ndarray:
     """(A, B) how alike poses of the same picture are; 0 where they share no sure joint."""
-    (joints, sure, size), (others, known, width) = _stacked(a), _stacked(b)
-    least = np.minimum(size[:, None], width)
+    (joints, sure), (others, known) = _stacked(a), _stacked(b)
+    least = np.minimum(_sizes(joints, sure)[:, None], _sizes(others, known))
     return likeness(joints[:, None], others, sure[:, None] & known, least)
 
 
@@ -167,10 +168,11 @@ class Tracker:
     def _matched(self, poses: Sequence[Found], time_s: float) -> list[tuple[Person, Found]]:
         if not poses or not self.people:
             return []
-        _, there, sizes = _stacked([p.found for p in self.people])
+        before, there = _stacked([p.found for p in self.people])
         expected = np.stack([p.expected(time_s) for p in self.people])
-        joints, sure, _ = _stacked(poses)
-        like = likeness(expected[:, None], joints, there[:, None] & sure, sizes[:, None])
+        joints, sure = _stacked(poses)
+        size = _sizes(before, there)[:, None]
+        like = likeness(expected[:, None], joints, there[:, None] & sure, size)
         return [(self.people[r], poses[c]) for r, c in _assigned(like, _LIKE)]
 
     def _newcomers(
@@ -207,7 +209,8 @@ class Tracker:
         if dt > 0 and person.seen:
             sure = (pose.confidence >= SURE) & (person.found.confidence >= SURE)
             if sure.any():
-                step = np.median(pose.joints[sure] - person.found.joints[sure], 0)
+                steps = np.sort(pose.joints[sure] - person.found.joints[sure], 0)
+                step = steps[len(steps) // 2]
                 person.velocity = person.velocity + 0.4 * (step / dt - person.velocity)
         person.found, person.time_s = pose, time_s
         person.seen += 1
@@ -221,13 +224,15 @@ class Tracker:
 
 def _assigned(like: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Rows and columns that belong together, so that all are as alike as can be."""
+    if like.shape == (1, 1):  # one person alone needs no search
+        return [(0, 0)] if like[0, 0] >= least else []
     rows, columns = linear_sum_assignment(-np.where(like >= least, like, 0))
     return [(r, c) for r, c in zip(rows, columns, strict=True) if like[r, c] >= least]
 
 
 def _nearness(pose: Found, person: Person, time_s: float) -> float:
     """0..1: the longer somebody was away, the less the old place tells."""
-    _, _, (size,) = _stacked([person.found])
+    (size,) = _sizes(*_stacked([person.found]))
     apart = np.linalg.norm(pose.joints.mean(0) - person.expected(time_s).mean(0))
     return float(np.exp(-apart / (size * (1 + time_s - person.time_s))))
 

@@ -70,11 +70,11 @@ def distance(
     # d/dZ of w |Z l - L| jumps by 2 w l at Z = L / l.
     weight = np.minimum(confidence[..., _FROM], confidence[..., _TO]) * seen + 1e-9
     ratio = wanted / np.maximum(seen, 1e-9)
-    order = np.argsort(ratio, -1)
-    total = np.cumsum(np.take_along_axis(weight, order, -1), -1)
-    middle = (total < total[..., -1:] / 2).sum(-1, keepdims=True)
-    best = np.take_along_axis(np.take_along_axis(ratio, order, -1), middle, -1)[..., 0]
-    return np.clip(best, _NEAREST, _FARTHEST)
+    # The least ratio up to which there is half of the weight; so few need no sorting.
+    upto = (weight[..., None, :] * (ratio[..., None, :] <= ratio[..., None])).sum(-1)
+    enough = upto >= weight.sum(-1, keepdims=True) / 2
+    best = np.where(enough, ratio, np.inf).min(-1)
+    return np.minimum(np.maximum(best, _NEAREST), _FARTHEST)
 
 
 def to_metres(

@@ -88,6 +88,20 @@ def test_stages_come_in_their_order() -> None:
     assert list(latency.summary()[0]) == ["capture", "paint", "extra"]
 
 
+def test_what_is_rare_is_no_cost_of_every_picture() -> None:
+    latency = Latency()
+    for i in range(10):
+        timeline = Timeline(0)
+        if i == 4:
+            timeline.mark("detect", 30 * MS)
+        timeline.mark("forward", timeline.end_ns + 2 * MS)
+        latency.add(timeline)
+    stages, whole = latency.summary()
+    detect, forward = stages["detect"], stages["forward"]
+    assert (detect.last, detect.median, detect.max) == (0.0, 0.0, 30.0)
+    assert detect.median + forward.median == whole.median == 2.0
+
+
 def test_rate() -> None:
     rate = Rate(window_s=1.0)
     assert rate.per_second(0) == 0

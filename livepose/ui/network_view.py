@@ -18,7 +18,6 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSizePolicy,
-    QSpinBox,
     QTabWidget,
     QToolTip,
     QVBoxLayout,
@@ -40,7 +39,7 @@ from livepose.models.units import (
     sheet_file,
 )
 from livepose.ui.painting import image_of, joint_title
-from livepose.ui.pickers import Picker
+from livepose.ui.pickers import Picker, Stepper
 from livepose.ui.theme import DARK, Theme, font
 
 _SIDE = 256
@@ -213,7 +212,7 @@ class NetworkView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.layer, self.unit = Picker("model", "Layer", 150), QSpinBox()
+        self.layer, self.unit = Picker("model", "Layer", 150), Stepper()
         self.unit.setAccessibleName("Unit")
         self.unit.setRange(0, 0)
         self.live, self.sheet, self.matrix = UnitView(), SheetView(), CorrelationView()

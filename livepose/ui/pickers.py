@@ -1,4 +1,4 @@
-"""The pickers of source, model and heat map."""
+"""The pickers of source, model and heat map, and what pickers of other things are made of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QPainter, QPaintEvent, QPen
-from PyQt5.QtWidgets import QComboBox, QWidget
+from PyQt5.QtWidgets import QComboBox, QSpinBox, QWidget
 
 from livepose.skeleton import JOINTS
 from livepose.ui import icons
@@ -61,12 +61,27 @@ class Picker(QComboBox):
         painter.setRenderHint(QPainter.Antialiasing)
         middle = self.height() / 2
         icons.paint(painter, self._icon, QRectF(9, middle - 9, 18, 18), self._theme.muted)
-        pen = QPen(self.palette().text(), 1.5, Qt.SolidLine, Qt.RoundCap, Qt.RoundJoin)
-        painter.setPen(pen)
-        x = self.width() - 15.5
-        painter.drawPolyline(QPointF(x - 4, middle - 2), QPointF(x, middle + 2),
-                             QPointF(x + 4, middle - 2))  # fmt: skip
+        _arrow(painter, self, self.width() - 15.5, middle, 4)
         painter.end()
+
+
+class Stepper(QSpinBox):
+    """A number to type or to step through, with arrows of our own."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.Antialiasing)
+        for half in (-3.5, 3.5):
+            _arrow(painter, self, self.width() - 11.5, self.height() / 2 + 1.4 * half, half)
+        painter.end()
+
+
+def _arrow(painter: QPainter, of: QWidget, x: float, y: float, half: float) -> None:
+    """Down, or up for a negative half of its width."""
+    painter.setPen(QPen(of.palette().text(), 1.5, Qt.SolidLine, Qt.RoundCap, Qt.RoundJoin))
+    painter.drawPolyline(QPointF(x - half, y - half / 2), QPointF(x, y + half / 2),
+                         QPointF(x + half, y - half / 2))  # fmt: skip
 
 
 class SourcePicker(Picker):

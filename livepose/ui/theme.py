@@ -68,6 +68,8 @@ QTabWidget::pane { border: none; }
 QTabBar::tab { padding: 4px 12px; color: $muted; border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text; border-color: $accent; }
 QSpinBox { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px; }
+QSpinBox::up-button, QSpinBox::down-button { background: transparent; border: none; width: 18px; }
+QSpinBox::up-arrow, QSpinBox::down-arrow { image: none; }
 QProgressBar { background: $raised; border: none; border-radius: 3px; }
 QProgressBar::chunk { background: $accent; border-radius: 3px; }
 QScrollBar:vertical { width: 8px; background: transparent; margin: 2px; }

@@ -12,7 +12,7 @@ from livepose.timing.cores import usable_cores
 from livepose.ui.pickers import Picker
 from livepose.ui.theme import Theme
 
-_WIDTH = 150
+_WIDTH = 172
 _NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "cuda-graph": "CUDA graph"}
 _SHORT = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 

@@ -26,7 +26,7 @@ setup(
     ],
     package_dir={"livepose.assets": "assets", "livepose.weights": "weights"},
     package_data={
-        "livepose.assets": ["*.mp4", "*.npz"],
+        "livepose.assets": ["*.mp4", "*.npz", "units/*"],
         "livepose.weights": ["**/*.safetensors", "**/*.json"],
         "livepose.train": ["configs/*.toml"],
     },

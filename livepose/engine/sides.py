@@ -7,7 +7,8 @@ legs and face each have their own say: networks swap legs only, as often as the 
 
 Sides that were not apart a moment ago tell nothing by where they were. But no back is twisted by
 half a turn: where shoulders and hips point to opposite sides, those are wrong that did not lately.
-And a front that is taken for a back waits for a second picture (`crossed`).
+And a front that is taken for a back, or a back for a front, waits for a second picture
+(`Sides.crossed`); those that are as they were lately are not swapped, whatever was expected.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _APART = 0.1
 # long in person sizes and so sure.
 _TWISTED, _WIDE, _SURE = -0.5, 0.15, 0.3
 _LATELY_S = 0.5
-# Who is so wide in the picture, in person sizes, before and after has not turned in between.
-_CROSSED = 0.1
+# So wide in the picture, in person sizes, shoulders and hips tell front from back.
+_WIDTH = 0.1
 # So long, and in so many pictures, a swap has to be seen before it is believed.
 _BELIEVE_S, _BELIEVE = 0.2, 3
 
@@ -66,6 +67,9 @@ class Sides:
             remembered of joint j is from now on of joint ``turned[j]``.
         """
         swapped = _swapped(points, expected, confidence, unit)
+        facing = self._facing(points, unit)
+        if facing.max() > 0 and facing.min() >= 0:
+            swapped[list(_WHOLE)] = False  # what was expected was wrong
         swapped ^= self._twisted(points[_exchange(swapped)], expected, confidence, unit)
         self._since_s = np.where(self._pictures == 0, time_s, self._since_s)
         self._pictures = np.where(swapped, self._pictures + 1, 0)
@@ -74,6 +78,29 @@ class Sides:
         order, turned = _exchange(swapped & ~lasting), _exchange(lasting)
         self._remember(points[order], turned, time_s)
         return order, turned
+
+    def crossed(self, points: np.ndarray, last: np.ndarray, unit: float) -> np.ndarray:
+        """(J,) bool: shoulders and hips that have changed places in the picture all at once.
+
+        Whoever turns round is seen from the side on the way; a network that takes a front for a
+        back shows no such picture.
+
+        Args:
+            points, unit: as of a call, in the order that it gave. last: (J, D), as they were shown.
+        """
+        new = (self._facing(points, unit) < 0) & (_widths(points) * _widths(last) < 0)
+        out = np.zeros(J, bool)
+        for side in (_LEFT, _RIGHT):
+            out[side] = new
+        return out
+
+    def _facing(self, points: np.ndarray, unit: float) -> np.ndarray:
+        """(2,) of shoulders and hips: 1 as lately, -1 the other way round, 0 if not told."""
+        if self._across is None:
+            return np.zeros(2)
+        now, lately = _widths(points), self._across[:, 0]
+        told = np.minimum(np.abs(now), np.abs(lately)) > _WIDTH * unit
+        return np.where(told, np.sign(now * lately), 0)
 
     def _twisted(
         self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
@@ -106,23 +133,6 @@ class Sides:
         self._time_s = time_s
 
 
-def crossed(points: np.ndarray, expected: np.ndarray, unit: float) -> np.ndarray:
-    """(J,) bool: shoulders and hips that have changed places in the picture all at once.
-
-    Whoever turns round is seen from the side on the way; a network that takes a front for a back
-    shows no such picture.
-
-    Args:
-        points, expected, unit: as of `Sides`.
-    """
-    now, then = (p[_LEFT, 0] - p[_RIGHT, 0] for p in (points, expected))
-    far = np.minimum(np.abs(now), np.abs(then)) > _CROSSED * unit
-    out = np.zeros(J, bool)
-    for side in (_LEFT, _RIGHT):
-        out[side] = far & (now * then < 0)
-    return out
-
-
 def _swapped(
     points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
 ) -> np.ndarray:
@@ -134,6 +144,12 @@ def _swapped(
     told = apart > _APART * unit * (parts @ weight)
     out[_LIMBS] = told & (own - other > _CLEARLY * apart)
     return out
+
+
+def _widths(points: np.ndarray) -> np.ndarray:
+    """(2,) how far the left of shoulders and hips is to the right of the right, in the picture."""
+    widths: np.ndarray = points[_LEFT, 0] - points[_RIGHT, 0]
+    return widths
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:

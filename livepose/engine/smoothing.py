@@ -131,7 +131,7 @@ class PointFilter:
         Args:
             points: (N, D), all finite. confidence: (N,) in 0..1.
             time_s: when the picture was taken. unit: the person's size in the unit of the points.
-            doubtful: (N,) bool, those to be held back as if they had jumped.
+            doubtful: (N,) bool, those to stay where they are until a second picture agrees.
         """
         points = points.astype(float)
         state = self._fresh(time_s)
@@ -196,4 +196,6 @@ def _gated(
         jumps |= doubtful
     jumps &= ~(np.linalg.norm(points - state.doubted, axis=1) < reach)
     state.doubted = np.where(jumps[:, None], points, np.inf)
-    return np.where(jumps[:, None], expected, points)
+    # Where doubtful points seemed to go, says nothing about where they are.
+    held = expected if doubtful is None else np.where(doubtful[:, None], state.raw, expected)
+    return np.where(jumps[:, None], held, points)

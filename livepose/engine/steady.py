@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from livepose.engine.region import Found
-from livepose.engine.sides import Sides, crossed
+from livepose.engine.sides import Sides
 from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
 from livepose.frames import Pose
 from livepose.lift import metric
@@ -66,9 +66,7 @@ class _One:
             points, confidence = points[order], confidence[order]
             last = self.points.last
             assert last is not None  # something is expected
-            doubtful = crossed(points, last, unit)
-            if doubtful.any():
-                doubtful &= crossed(points, expected[turned], unit)
+            doubtful = self.sides.crossed(points, last, unit)
         points = self.points(points, confidence, time_s, unit, doubtful)
         lag = self.points.lag_s
         if settings.predict:

@@ -12,7 +12,7 @@ from torch import Tensor
 from livepose.models.movenet import Head
 from livepose.models.multitask import MultiTask
 from livepose.models.networks import PoseNetwork
-from livepose.resources import WEIGHTS
+from livepose.resources import ASSETS
 from livepose.skeleton import J, indices
 
 TILE, COLUMNS = 48, 16  # pixels of a unit's picture in a sheet, and units in a row of it
@@ -83,7 +83,7 @@ def _answers(net: PoseNetwork, x: Tensor, layer: str) -> Tensor:
 
 def sheet_file(model: str, layer: str) -> Path:
     """Where the window looks for the sheet of a model's layer."""
-    return WEIGHTS / "units" / f"{Path(model).stem}-{layer}.png"
+    return ASSETS / "units" / f"{Path(model).stem}-{layer}.png"
 
 
 def save_tops(sheet: Path, tops: Sequence[float]) -> None:

@@ -166,16 +166,16 @@ def test_whoever_turns_round_is_believed() -> None:
     assert np.minimum(near, far)[1:].max() < 8
 
 
-def widths(turns: np.ndarray) -> np.ndarray:
+def widths(turns: np.ndarray, fps: float = 10) -> np.ndarray:
     """(F, 2): by how much left is right of right in what is shown of shoulders and hips, in pixels,
-    while a network says that somebody is turned by so much, ten times a second."""
+    while a network says that somebody is turned by so much."""
     steady, out = Steady(), []
     sides = [
         [INDEX[f"{side}_{part}"] for part in ("shoulder", "hip")] for side in ("left", "right")
     ]
     for k, turn in enumerate(turns):
         joints, depth = to_pixels(standing(turn=turn) + np.array([0, 0, 3.0]), CAMERA)
-        (pose,) = steady([(1, found(joints, depth=depth))], k / 10, CAMERA, View(), Smoothing())
+        (pose,) = steady([(1, found(joints, depth=depth))], k / fps, CAMERA, View(), Smoothing())
         out.append(pose.joints[sides[0], 0] - pose.joints[sides[1], 0])
     return np.array(out)
 
@@ -187,6 +187,13 @@ def test_a_front_is_not_taken_for_a_back_for_one_picture() -> None:
     shown = widths(turns)
     assert (shown * shown[0] > 0).all()
     assert abs(shown[41:] / shown[0] - 1).max() < 0.1  # and it leaves no trace
+
+
+def test_nor_where_somebody_seemed_to_be_turning() -> None:
+    turns = np.full(60, 1.0)
+    turns[38:43] = 1.2, 1.35, np.pi - 1.1, 1.1, 1.05
+    shown = widths(turns, fps=30)
+    assert (shown * shown[0] > 0).all()
 
 
 def test_a_sudden_turn_is_believed_in_the_second_picture() -> None:

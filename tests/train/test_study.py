@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,13 +55,23 @@ def test_tables() -> None:
     assert "| detection first | 50.0 | 40.0 | 81 | 61 |" in text
 
 
-def test_docs_and_cards_of_the_output_study_agree() -> None:
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows_of_cards(variants: Sequence[tuple[str, dict[str, Any], TrainConfig]]) -> list[Any]:
     rows = []
-    for name, what, _ in study_output.variants(TrainConfig((), network=Config("small", 224))):
-        figures = read_card(find(name)).measured["lsp_test"]
-        rows.append({**what, "lsp_test": figures, "forward_ms": figures["forward_ms"]})
-    docs = Path(__file__).parents[2] / "docs/study.md"
-    assert study_output.table(rows) in docs.read_text(encoding="utf-8")
+    for name, what, _ in variants:
+        figures = read_card(find(name)).measured
+        tests = {test: figures[test] for test in ("lsp_test", "synth_test")}
+        rows.append({**what, **tests, "forward_ms": figures["lsp_test"]["forward_ms"]})
+    return rows
+
+
+def test_docs_and_cards_of_the_studies_agree() -> None:
+    rows = rows_of_cards(study_output.variants(TrainConfig((), network=Config("small", 224))))
+    assert study_output.table(rows) in (DOCS / "study.md").read_text(encoding="utf-8")
+    rows = rows_of_cards(study_tasks.variants(TrainConfig(())))
+    assert study_tasks.table(rows) in (DOCS / "papers/multitask.md").read_text(encoding="utf-8")
 
 
 def test_study_trains_measures_and_goes_on(

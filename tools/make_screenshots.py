@@ -52,6 +52,7 @@ def main(names: list[str]) -> None:
     spin_less()  # before torch is loaded
     from livepose import resources
     from livepose.capture import CaptureOptions
+    from livepose.cv import cv2
     from livepose.engine.session import DEFAULT_MODEL, Session
     from livepose.ui.options import AppOptions
     from livepose.ui.screenshot import shoot
@@ -68,9 +69,11 @@ def main(names: list[str]) -> None:
                 model=DEFAULT_MODEL, size=SIZES[shot.size], theme=shot.theme, samples=4,
                 settings=str(Path(folder) / "settings.ini"),
             )  # fmt: skip
-            path = ROOT / f"docs/images/{shot.name}.png"
-            print(shoot(options, path, results=120, media_s=shot.second, timeout_s=120,
-                        prepare=shot.prepare))  # fmt: skip
+            taken = shoot(options, Path(folder) / "window.png", results=120, media_s=shot.second,
+                          timeout_s=120, prepare=shot.prepare)  # fmt: skip
+            path = ROOT / f"docs/images/{shot.name}.jpg"  # a quarter of a PNG's bytes
+            cv2.imwrite(str(path), cv2.imread(str(taken)), (cv2.IMWRITE_JPEG_QUALITY, 90))
+            print(path)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,9 @@ def points(models: Iterable[str], device: str = "cpu", threads: int = 0) -> list
         card = store.read_card(store.find(model))
         output, stride = _output(card.config)
         own = card.config.input_size
-        for size in sorted({own, *SIZES} if takes_sizes(card.config) else {own}):
+        # Those of a study have seen one size.
+        several = takes_sizes(card.config) and not card.shared
+        for size in sorted({own, *SIZES} if several else {own}):
             for place, backend, precision in ways:
                 if precision == "int8" and not card.ranges:
                     continue

@@ -26,7 +26,7 @@ from livepose.data.readers import read
 from livepose.engine.turns import Turns
 from livepose.evaluate import command as evaluation
 from livepose.models.margipose import Config, MargiPose
-from livepose.models.store import save_model, update_measured
+from livepose.models.store import Trained, save_family, save_model, update_measured
 from tests.engine.fakes import tiny, wait_for
 
 # In place of `time_of`: backends that are called "crash" and "hang" do so; others take 1.5 ms, in
@@ -124,6 +124,10 @@ def test_a_network_with_one_size_has_one(tmp_path: Path) -> None:
     net = MargiPose(Config("small", 64, output="fc", heatmap_stride=8))
     save_model(tmp_path / "fc.safetensors", net, {}, {})
     assert {p.size for p in points([str(tmp_path / "fc.safetensors")])} == {64}
+    nets = {name: MargiPose(Config("small", 64)) for name in ("one", "other")}
+    nets["other"].trunk = nets["one"].trunk
+    save_family(tmp_path, {name: Trained(each, {}, {}) for name, each in nets.items()}, "study")
+    assert {p.size for p in points([str(tmp_path / "one.safetensors")])} == {64}
 
 
 def test_the_front_is_what_nothing_beats() -> None:

@@ -118,12 +118,17 @@ def test_stages_are_marked(name: str) -> None:
     assert list(timeline.ms()) == (stages if name == "torch" else ["preprocess", "forward"])
 
 
-def test_half_precision_of_openvino_is_near() -> None:
+@pytest.mark.parametrize("kind", sorted(CONFIGS))
+def test_half_precision_of_openvino_is_near(kind: str) -> None:
     pytest.importorskip("openvino")
     half = Placement(torch.device("cpu"), torch.bfloat16, asked=True)
-    got, wanted = (backends.make(net("context"), p, n)[0](IMAGE, SQUARES)
-                   for p, n in ((half, "openvino"), (CPU, "torch")))  # fmt: skip
-    np.testing.assert_allclose(got.xyz, wanted.xyz, atol=0.1)
+    made, note = backends.make(net(kind), half, "openvino")
+    assert (made.name, made.precision, note) == ("openvino", "bfloat16", "")
+    got, wanted = made(IMAGE, SQUARES), TorchBackend(net(kind), CPU)(IMAGE, SQUARES)
+    # A cell's height decides what is the highest: coordinates, but for that.
+    off = np.abs(got.xyz - wanted.xyz)
+    assert np.median(off) < 0.02
+    assert np.quantile(off, 0.95) < 0.1
 
 
 def test_openvino_takes_the_precision_that_suits_it_unless_asked(

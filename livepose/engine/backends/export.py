@@ -32,17 +32,21 @@ class _Part(nn.Module):
         return crop.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
 
 
-def _needed(logits: Logits) -> dict[str, Tensor]:
+_MAPS = ("xy", "zy", "xz")
+
+
+def _needed(net: PoseNetwork, logits: Logits) -> dict[str, Tensor]:
     """The tensors that decoding needs, by name: none of those that are there to be looked at."""
-    named = logits._replace(first=None)._asdict()
-    return {name: tensor for name, tensor in named.items() if tensor is not None}
+    unused = ("first", *_MAPS) if net.config.drawn == _MAPS else ("first",)
+    named = logits._asdict()
+    return {k: tensor for k, tensor in named.items() if tensor is not None and k not in unused}
 
 
 class Convolutions(_Part):
     """(1, S, S, 3) BGR bytes -> what `Decoding` needs of `Logits`. May run in half precision."""
 
     def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_needed(self.net.logits(self.scaled(crop))).values())
+        return tuple(_needed(self.net, self.net.logits(self.scaled(crop))).values())
 
 
 class Decoding(_Part):
@@ -56,7 +60,9 @@ class Decoding(_Part):
         self.names = tuple(names)
 
     def forward(self, *logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        out = self.net.decode(Logits(**dict(zip(self.names, logits, strict=True))))
+        missing = dict.fromkeys(_MAPS, logits[0].new_zeros(0))
+        given = missing | dict(zip(self.names, logits, strict=True))
+        out = self.net.decode(Logits(**given))
         return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
 
 
@@ -81,5 +87,5 @@ def exported(net: PoseNetwork, in_parts: bool = False, int8: bool = False) -> li
         if not in_parts:
             return [export(Whole(net, int8), (crop,))]
         first = Convolutions(net)
-        there = _needed(first.net.logits(first.scaled(crop)))
+        there = _needed(net, first.net.logits(first.scaled(crop)))
         return [export(first, (crop,)), export(Decoding(net, list(there)), tuple(there.values()))]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PyQt5.QtCore import QTimer
+
 from livepose.cli import spin_less
 
 if TYPE_CHECKING:
@@ -31,9 +33,12 @@ class Shot:
     second: float = 3.2
     page: str = "3D"
     settings: bool = False
+    unit: int = 14  # of the network's middle layer: forearms
 
     def prepare(self, window: MainWindow) -> None:
         window.pages.show_page(self.page)
+        # How many units there are is known with the first answer.
+        QTimer.singleShot(3000, lambda: window.pages.network.unit.setValue(self.unit))
         if self.settings:
             window.actions_["tuning"].trigger()
             window.knobs.watch.click()

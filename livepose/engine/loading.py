@@ -77,8 +77,7 @@ class Loader:
         beside: a network runs meanwhile, and shall not be held up.
         """
         placement = self._place(choice, placement)
-        asked = (choice, str(placement.device))
-        key = self._led_to.get(asked, asked)
+        asked, key = self._keys(choice, placement)
         if key in self._ready:
             self._ready.move_to_end(key)
             return replace(self._ready[key], choice=choice)
@@ -100,6 +99,15 @@ class Loader:
         while len(self._ready) > _KEPT:
             self._ready.popitem(last=False)
         return ready
+
+    def is_ready(self, choice: Choice, placement: Placement) -> bool:
+        """Whether it is among the last ones: to have it again takes no time."""
+        return self._keys(choice, self._place(choice, placement))[1] in self._ready
+
+    def _keys(self, choice: Choice, placement: Placement) -> tuple[tuple[Choice, str], ...]:
+        """What was asked for, and what it has led to."""
+        asked = (choice, str(placement.device))
+        return asked, self._led_to.get(asked, asked)
 
     def _network(self, choice: Choice) -> PoseNetwork:
         """A network of its own: running it may change its precision and place."""

@@ -134,8 +134,11 @@ class Networks:
             wanted = now[0]
             self._wanted.remove(wanted)
             self._under_way = wanted[0]
-        if self.live is None or self.placement.device.type != "cpu":
-            self._prepare(*self._soonest(*wanted), beside=False)
+        kept = False
+        with suppress(Exception):  # `_prepare` will say what is wrong
+            kept = self._loader.is_ready(wanted[1], self.placement)
+        if kept or self.live is None or self.placement.device.type != "cpu":
+            self._prepare(*(wanted if kept else self._soonest(*wanted)), beside=False)
             if self._ready is not None:
                 self.advance(settings)
         else:

@@ -92,7 +92,7 @@ def find(model: str, folder: Path = WEIGHTS) -> Path:
     if path.suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin"):
         raise WeightsError(
             f"{path.name} is a pickled checkpoint; those can run code and are not loaded. "
-            "Pack it with `livepose train`, or give a .safetensors file."
+            "Pack it with `livepose pack`, or give a .safetensors file."
         )
     if path.suffix == ".safetensors" and path.exists():
         return path

@@ -1,19 +1,26 @@
-"""``livepose pack``: the best weights of a run as safetensors with a card."""
+"""``livepose pack``: the best weights of a run as safetensors with a card.
+
+Runs that went on from the same weights lie in one valley: the mean of their weights is a network
+too, and better than each of them (Wortsman et al. 2022, *Model soups: averaging weights of multiple
+fine-tuned models improves accuracy without increasing inference time*).
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from livepose.data.readers import READERS
 from livepose.engine.backends import at_size
 from livepose.models.networks import build, config_of
-from livepose.models.store import Trained, WeightsError, find, read_card, save_model
+from livepose.models.store import Trained, WeightsError, find, load_model, read_card, save_model
 
 TRUNK_LICENCE = "MoveNet by Google: Apache-2.0"
 
@@ -25,27 +32,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--command", required=True, help="the command that trained it, for the card"
     )
     parser.add_argument(
+        "--mean-with", nargs="+", default=[], metavar="WEIGHTS",
+        help="packs the mean of the run's weights and these, of stages before it or beside it",
+    )  # fmt: skip
+    parser.add_argument(
         "--size", type=int, metavar="PIXELS",
         help="its input size from now on, in place of the run's (see `livepose eval --size`)",
     )  # fmt: skip
 
 
-def trained(run: Path, command: str, size: int | None = None) -> Trained:
+def trained(
+    run: Path, command: str, size: int | None = None, mean_with: Sequence[str] = ()
+) -> Trained:
     """The network of a run, in float32 on the CPU.
 
-    size: pixels of its input, in place of the run's.
+    size: pixels of its input, in place of the run's. mean_with: other weights, each of which counts
+    as much as the run's; the mean of a layer is over those that have it.
 
     Raises:
-        WeightsError: the weights that the run started from are gone.
-        OSError, ValueError: `run` is not the folder of a training run, or its network does not take
-            that size.
+        WeightsError: the weights that the run started from, or others, are gone.
+        OSError, ValueError: `run` is not the folder of a training run, its network does not take
+            that size, or others are of another kind.
     """
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     training, chosen = about(run, command)
+    others = {Path(name).name: load_model(name) for name in mean_with}
     net = build(config_of(training["config"]["network"]))
-    net.load_state_dict(weights)
+    net.load_state_dict(mean([weights, *(other.state_dict() for other, _ in others.values())]))
     measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
+    if others:
+        training["mean_with"] = {name: dict(card.training) for name, (_, card) in others.items()}
+        measured = {}  # what the run's log says is not of the mean
     return Trained(at_size(net, size), training, measured)
+
+
+def mean(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each tensor of the first state over all that have it.
+
+    Raises:
+        ValueError: they have it in other shapes.
+    """
+    out = {}
+    for name, first in states[0].items():
+        there = [state[name].to(first.dtype) for state in states if name in state]
+        if any(tensor.shape != first.shape for tensor in there):
+            raise ValueError(f"no mean of {name}, which has several shapes")
+        out[name] = torch.stack(there).mean(0) if len(there) > 1 else first
+    return out
 
 
 def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -81,13 +114,14 @@ def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        card = save_model(args.out, *trained(args.run, args.command, args.size))
+        card = save_model(args.out, *trained(args.run, args.command, args.size, args.mean_with))
     except WeightsError as error:
-        print(f"livepose pack: what {args.run} started from: {error}", file=sys.stderr)
+        print(f"livepose pack: what {args.run} goes with: {error}", file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
         print(f"livepose pack: {args.run} cannot be packed: {error}", file=sys.stderr)
         return 2
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, "
-          f"validation PCK {card.measured['validation_pck']:.4f}")  # fmt: skip
+    seen = card.measured.get("validation_pck")
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB"
+          + (f", validation PCK {seen:.4f}" if seen else ""))  # fmt: skip
     return 0

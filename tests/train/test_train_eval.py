@@ -25,10 +25,11 @@ from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.networks import build
 from livepose.models.outputs import OUTPUTS
-from livepose.models.store import save_model
+from livepose.models.store import load_model, save_model
 from livepose.train.config import Part, TrainConfig, read_config
 from livepose.train.loop import Run, learning_rate
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
+from livepose.train.pack import mean
 from tests.data.made import write_image
 
 J = skeleton.J
@@ -379,6 +380,17 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+def test_mean_of_weights() -> None:
+    states = [{"a": torch.full((2,), v), "b": torch.zeros(1)} for v in (1.0, 2.0)]
+    states += [{"a": torch.full((2,), 6.0), "c": torch.ones(1)}]
+    out = mean(states)
+    assert out["a"].tolist() == [3.0, 3.0]
+    assert out["b"].tolist() == [0.0]
+    assert "c" not in out
+    with pytest.raises(ValueError, match="several shapes"):
+        mean([{"a": torch.zeros(2)}, {"a": torch.zeros(3)}])
+
+
 def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     config = tmp_path / "tiny.toml"
     config.write_text(
@@ -408,6 +420,18 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None: 
     assert card["training"]["first"]["command"] == "livepose train tiny"
     assert card["training"]["steps"] == 2
     assert str(tmp_path) not in json.dumps(card)
+    both = ["pack", str(run2), "--out", str(tmp_path / "w/mean.safetensors"), "--command", "x"]
+    assert cli.main([*both, "--mean-with", str(out)]) == 0
+    card = json.loads((tmp_path / "w/mean.json").read_text())
+    assert card["training"]["mean_with"]["tiny.safetensors"]["command"] == "livepose train tiny"
+    assert card["measured"] == {}  # the log tells of one of them, not of the mean
+    first, second_, mean = (load_model(str(tmp_path / f"w/{name}.safetensors"))[0].state_dict()
+                            for name in ("tiny", "second", "mean"))  # fmt: skip
+    name = "joints.out.weight"
+    halfway = (first[name] + second_[name]) / 2
+    assert torch.allclose(mean[name], halfway, rtol=2e-3, atol=1e-5)
+    assert torch.equal(mean["context.norm.weight"], second_["context.norm.weight"])
+    assert cli.main([*both, "--mean-with", str(tmp_path / "w/gone.safetensors")]) == 2
     larger = ["pack", str(run2), "--out", str(out2), "--command", "livepose train 2", "--size"]
     assert cli.main([*larger, "96"]) == 0
     assert json.loads(out2.with_suffix(".json").read_text())["network"]["input_size"] == 96

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from livepose.data.skeletons import Lifted, Skeletons
 from livepose.models.lifting import Lifting
 from livepose.models.margipose import Config, MargiPose, Output
 from livepose.skeleton import FLIP, INDEX, J, indices
+from livepose.train import lifting
 from livepose.train.config import TrainConfig
 from livepose.train.loop import Run
-from livepose.train.loss import lift_parts
+from livepose.train.loss import lift_loss, lift_parts
+from tests.data.made import write_image
 
 LIFTED = Config("small", 64, heatmap_stride=8, lift_layers=1, lift_width=16)
 
@@ -142,6 +146,56 @@ def test_depth_is_learned_from_skeletons_alone() -> None:
     assert np.mean(errors[-10:]) < 0.5 * errors[0]  # it began with "as far as the pelvis"
 
 
+def test_the_lifting_learns_alone_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = samples(far(4))
+    for image in people.images:
+        write_image(tmp_path / image, 64, 64)
+    people = replace(people, images=tuple(tmp_path / image for image in people.images))
+    config = TrainConfig((), network=LIFTED, skeletons=16, lifting_first=5, steps=2, batch=2,
+                         workers=0)  # fmt: skip
+    before = MargiPose(LIFTED)
+
+    def run(name: str, stop_at: int = -1) -> Run:
+        run = Run(config, tmp_path / name)
+        before.load_state_dict(run.net.state_dict())
+        begun: list[int] = []
+
+        def loss(*args):  # type: ignore[no-untyped-def]
+            begun.append(1)
+            if len(begun) == stop_at:
+                os.kill(os.getpid(), signal.SIGINT)
+            return lift_loss(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(lifting, "lift_loss", loss)
+            run.train([(people, 1.0)], people)
+        return run
+
+    through = run("a")
+    stopped = run("b", stop_at=3)
+    assert stopped.step == 0
+    assert not (tmp_path / "b/state.pt").exists()  # it begins anew, and comes to the same
+    again = run("b")
+    for name, value in through.net.state_dict().items():
+        assert torch.equal(value, again.net.state_dict()[name]), name
+    # The average begins where the lifting has come to, and what is no lifting has not learned yet.
+    fresh = Run(config, tmp_path / "c")
+    monkeypatch.setattr(fresh, "_run", lambda *args: None)
+    fresh.train([(people, 1.0)], people)
+    for name, value in fresh.net.state_dict().items():
+        assert torch.equal(value, fresh.ema.state_dict()[name])
+        assert torch.equal(value, before.state_dict()[name]) != name.startswith(
+            ("lifting.depth", "lifting.layers", "lifting.norm", "lifting.enter")), name  # fmt: skip
+    # Once it is behind the run, it does not come again.
+    on = Run(config, tmp_path / "c")
+    assert on.resume()
+    monkeypatch.setattr(lifting, "lift_loss", None)
+    on.train([(people, 1.0)], people)
+    assert on.step == 2
+
+
 class Says(nn.Module):
     """Says one depth for every joint, and remembers what it was asked."""
 
@@ -229,6 +283,8 @@ def test_half_precision_keeps_coordinates() -> None:
 def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lift_layers"):
         TrainConfig((), skeletons=8)
+    with pytest.raises(ValueError, match="lifting_first needs skeletons"):
+        TrainConfig((), network=LIFTED, lifting_first=8)
     with pytest.raises(ValueError, match="lift_layers must not be negative and lift_width"):
         Config(lift_layers=1, lift_width=0)
     config = TrainConfig((), network=LIFTED, skeletons=8, steps=1, workers=0)

@@ -76,6 +76,9 @@ class TrainConfig:
     regulariser: str = "js"  # of the maps: a key of `loss.REGULARISERS`
     sigma: float = 1.0
     skeletons: int = 0  # without pictures, for each step; for networks with lift_layers
+    lifting_first: int = (
+        0  # steps in which the lifting learns from skeletons alone, before all else
+    )
     confidence_weight: float = 0.1  # of the confidence in the loss
     seed: int = 1
     workers: int = 1
@@ -96,6 +99,8 @@ class TrainConfig:
             raise ValueError("test splits take no part in training or selection")
         if self.skeletons and not getattr(self.network, "lift_layers", 0):
             raise ValueError("skeletons are of use to a network with lift_layers only")
+        if self.lifting_first and not self.skeletons:
+            raise ValueError("lifting_first needs skeletons: how many for each step")
         for size in self.sizes:
             check_size(size, size)
 

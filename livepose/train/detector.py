@@ -31,10 +31,10 @@ from livepose.models.movenet import MoveNet
 from livepose.models.store import save_detector
 from livepose.train import checkpoint
 from livepose.train.checkpoint import SAVE_EVERY, Stop
-from livepose.train.loop import cosine
 from livepose.train.memory import keep_memory
 from livepose.train.pack import TRUNK_LICENCE
 from livepose.train.processes import machine
+from livepose.train.schedule import cosine
 
 SIGMA = 0.12  # of the peak about a box's middle, in its sides
 RATE, WARM_UP, BATCH, DECAY, EMA = 1e-3, 100, 32, 0.01, 0.998

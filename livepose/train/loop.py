@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -37,33 +36,14 @@ from livepose.train.board import Board
 from livepose.train.checkpoint import SAVE_EVERY, Stop
 from livepose.train.config import PRECISIONS, TrainConfig
 from livepose.train.distil import Teacher, distil_parts
+from livepose.train.lifting import learn_alone
 from livepose.train.loss import lift_parts, loss_parts, multitask_parts, total
 from livepose.train.memory import keep_memory
+from livepose.train.schedule import learning_rate
 
 # Settings that a run may change while it goes on: they touch speed, say which weights count, or are
 # the way out of a NaN.
 _FREE = ("workers", "validate_every", "rate", "select")
-
-
-def cosine(step: int, steps: int, rate: float, warm_up: int) -> float:
-    """Learning rate: linear warm-up to `rate`, then along a cosine to 0 at the last step."""
-    if step < warm_up:
-        return rate * (step + 1) / warm_up
-    share = (step - warm_up) / max(1, steps - warm_up)
-    return rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def learning_rate(step: int, c: TrainConfig) -> float:
-    """See `cosine`; one-cycle warms up longer.
-
-    Of detection first, then regression, each task has its own warm-up and cosine.
-    """
-    begin, steps = 0, c.steps
-    if c.detection == "first":
-        begin = c.steps // 2 if step >= c.steps // 2 else 0
-        steps = c.steps - begin if begin else c.steps // 2
-    warm_up = round(0.3 * steps) if c.schedule == "one-cycle" else c.warm_up
-    return cosine(step - begin, steps, c.rate, warm_up)
 
 
 class Run:
@@ -113,6 +93,7 @@ class Run:
         if config.distil_from:
             self._teacher = Teacher(config.distil_from, str(self.device))
         self._skeletons: Skeletons | None = None
+        self._begun = False
 
     def _network(self) -> Any:
         """What is trained, before it has learned or taken over anything."""
@@ -172,7 +153,7 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         for name in ("step", "skipped", "best", "seconds"):
             setattr(self, name, state[name])
-        self.means = state.get("means", {})
+        self.means, self._begun = state.get("means", {}), True
         if self.rank == 0 and self._log_file.exists():
             # What came after the state was saved comes again.
             lines = self._log_file.read_text().splitlines(keepends=True)
@@ -261,7 +242,9 @@ class Run:
         """
         with Stop() as stop:
             try:
-                self._run(self._batches(parts, backgrounds), val, stop)
+                batches = self._batches(parts, backgrounds)
+                if self._begun or self._begin(stop):
+                    self._run(batches, val, stop)
             finally:
                 processes.end()
         if self.step < self.config.steps and self.rank == 0:
@@ -285,6 +268,21 @@ class Run:
                           collate_fn=collate, prefetch_factor=ahead,
                           pin_memory=self.device.type == "cuda",
                           worker_init_fn=checkpoint.leave_stopping_to_parent)  # fmt: skip
+
+    def _begin(self, stop: Stop) -> bool:
+        """What comes before the first step; False if that was stopped."""
+        c, began = self.config, time.monotonic()
+        if c.lifting_first:
+            assert self._skeletons is not None
+            lifting = self.net.get_submodule("lifting")
+            if not learn_alone(
+                lifting, self._skeletons, c.lifting_first, c.skeletons, c.seed, stop
+            ):
+                return False
+            self.ema.load_state_dict(self.net.state_dict())
+            self.seconds += time.monotonic() - began
+            self.save()
+        return True
 
     def _run(self, batches: DataLoader[Any], val: Samples, stop: Stop) -> None:
         c = self.config

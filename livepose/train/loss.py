@@ -80,18 +80,21 @@ def lift_parts(
     lift: distance of the depth of `skeletons`, which is true. implied: pictures without depth
     shall have the depth that their labelled skeleton implies.
     """
-    device = out.xyz.device
-    xyz, sure, known = (torch.from_numpy(x).to(device)
-                        for x in (skeletons.xyz, skeletons.sure, skeletons.known))  # fmt: skip
     flat = target["known"] & ~target["depth_known"]
     flat = flat & (flat.sum(-1, keepdim=True) >= _ENOUGH)
     with torch.no_grad():
         implied = lifting(target["xyz"][..., :2], target["known"].float())
-    z = lifting(xyz[..., :2], sure)
     return {
-        "lift": _LIFT * average((z - xyz[..., 2]).abs(), known),
+        "lift": _LIFT * lift_loss(lifting, skeletons, out.xyz.device),
         "implied": _IMPLIED * average((out.xyz[..., 2] - implied).abs(), flat),
     }
+
+
+def lift_loss(lifting: nn.Module, skeletons: Lifted, device: torch.device) -> Tensor:
+    """Mean distance of the depth of joints from the true one, where it is known."""
+    xyz, sure, known = (torch.from_numpy(x).to(device)
+                        for x in (skeletons.xyz, skeletons.sure, skeletons.known))  # fmt: skip
+    return average((lifting(xyz[..., :2], sure) - xyz[..., 2]).abs(), known)
 
 
 def confidence_loss(out: Output, target: dict[str, Tensor], peak_radius: int = 0) -> Tensor:

@@ -36,18 +36,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="packs the mean of the run's weights and these, of stages before it or beside it",
     )  # fmt: skip
     parser.add_argument(
+        "--own", nargs="+", default=[], metavar="LAYERS",
+        help="what the names of layers begin with that are the run's, and no mean",
+    )  # fmt: skip
+    parser.add_argument(
         "--size", type=int, metavar="PIXELS",
         help="its input size from now on, in place of the run's (see `livepose eval --size`)",
     )  # fmt: skip
 
 
 def trained(
-    run: Path, command: str, size: int | None = None, mean_with: Sequence[str] = ()
-) -> Trained:
+    run: Path, command: str, size: int | None = None, mean_with: Sequence[str] = (),
+    own: Sequence[str] = (),
+) -> Trained:  # fmt: skip
     """The network of a run, in float32 on the CPU.
 
     size: pixels of its input, in place of the run's. mean_with: other weights, each of which counts
-    as much as the run's; the mean of a layer is over those that have it.
+    as much as the run's; the mean of a layer is over those that have it. own: what the names of
+    layers begin with of which no mean is taken.
 
     Raises:
         WeightsError: the weights that the run started from, or others, are gone.
@@ -58,23 +64,32 @@ def trained(
     training, chosen = about(run, command)
     others = {Path(name).name: load_model(name) for name in mean_with}
     net = build(config_of(training["config"]["network"]))
-    net.load_state_dict(mean([weights, *(other.state_dict() for other, _ in others.values())]))
+    states = [other.state_dict() for other, _ in others.values()]
+    net.load_state_dict(mean([weights, *states], own))
     measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
     if others:
-        training["mean_with"] = {name: dict(card.training) for name, (_, card) in others.items()}
+        told = ("command", "seed", "steps", "squares", "hours", "machine")
+        training["mean_with"] = {name: {k: card.training.get(k) for k in told}
+                                 for name, (_, card) in others.items()}  # fmt: skip
+        training["mean_without"] = list(own)
+        for _, card in others.values():
+            training["data"] = {**card.training.get("data", {}), **training["data"]}
         measured = {}  # what the run's log says is not of the mean
     return Trained(at_size(net, size), training, measured)
 
 
-def mean(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def mean(states: Sequence[Mapping[str, Tensor]], own: Sequence[str] = ()) -> dict[str, Tensor]:
     """The mean of each tensor of the first state over all that have it.
+
+    own: what the names of tensors begin with that are left as the first state has them.
 
     Raises:
         ValueError: they have it in other shapes.
     """
     out = {}
     for name, first in states[0].items():
-        there = [state[name].to(first.dtype) for state in states if name in state]
+        sharing = states[:1] if name.startswith(tuple(own)) else states
+        there = [state[name].to(first.dtype) for state in sharing if name in state]
         if any(tensor.shape != first.shape for tensor in there):
             raise ValueError(f"no mean of {name}, which has several shapes")
         out[name] = torch.stack(there).mean(0) if len(there) > 1 else first
@@ -114,7 +129,9 @@ def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        card = save_model(args.out, *trained(args.run, args.command, args.size, args.mean_with))
+        card = save_model(
+            args.out, *trained(args.run, args.command, args.size, args.mean_with, args.own)
+        )
     except WeightsError as error:
         print(f"livepose pack: what {args.run} goes with: {error}", file=sys.stderr)
         return 2

@@ -27,9 +27,10 @@ from livepose.models.networks import build
 from livepose.models.outputs import OUTPUTS
 from livepose.models.store import load_model, save_model
 from livepose.train.config import Part, TrainConfig, read_config
-from livepose.train.loop import Run, learning_rate
+from livepose.train.loop import Run
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
 from livepose.train.pack import mean
+from livepose.train.schedule import learning_rate
 from tests.data.made import write_image
 
 J = skeleton.J
@@ -387,6 +388,7 @@ def test_mean_of_weights() -> None:
     assert out["a"].tolist() == [3.0, 3.0]
     assert out["b"].tolist() == [0.0]
     assert "c" not in out
+    assert mean(states, own=["a"])["a"].tolist() == [1.0, 1.0]
     with pytest.raises(ValueError, match="several shapes"):
         mean([{"a": torch.zeros(2)}, {"a": torch.zeros(3)}])
 

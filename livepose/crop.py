@@ -53,21 +53,42 @@ def whole(width: int, height: int) -> Square:
 
 def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
     """The square of the picture at size x size, black outside the picture."""
+    # Bilinear sampling alone would skip pixels and alias. Averaging blocks of a power of two is
+    # the fast path of OpenCV, and only the part of the picture under the square pays.
+    shrink = max(1, int(square.side / size))
+    step = 1 << (shrink.bit_length() - 1)
+    if (part := _pixels(image, square)) is not None and len(part) % step == 0:
+        less = part if step == 1 else _reduced(part, *(2 * [len(part) // step]))
+        return cv2.resize(less, (size, size), interpolation=cv2.INTER_LINEAR)
     matrix = square.matrix(size)
-    shrink = int(square.side / size)
-    if shrink >= 2:
-        # Bilinear sampling alone would skip pixels and alias. Averaging blocks of a power of two
-        # is the fast path of OpenCV, and only the part of the picture under the square pays.
-        step = 1 << (shrink.bit_length() - 1)
+    if step > 1:
         image, origin = _part(image, square, step)
         before = np.array([image.shape[1], image.shape[0]])
         reduced = np.maximum(1, np.round(before / step)).astype(int)
-        image = cv2.resize(image, tuple(map(int, reduced)), interpolation=cv2.INTER_AREA)
+        image = _reduced(image, *map(int, reduced))
         # Pixel centres of the reduced part: p = (p' + 1/2) * before / reduced - 1/2 + origin.
         linear = matrix[:, :2] * (before / reduced)
         shift = matrix[:, 2] + matrix[:, :2] @ (origin - 0.5) + linear @ np.full(2, 0.5)
         matrix = np.column_stack([linear, shift])
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def _reduced(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _pixels(image: np.ndarray, square: Square) -> np.ndarray | None:
+    """The pixels under the square if they are whole ones, all of them: twice as fast to resize.
+
+    Those who are followed are looked at in such squares (`livepose.engine.region`).
+    """
+    side = int(square.side)
+    x, y = (int(middle - (side - 1) / 2) for middle in (square.cx, square.cy))
+    whole_ones = Square(x + (side - 1) / 2, y + (side - 1) / 2, side)
+    if square != whole_ones or min(x, y) < 0 or side < 1:
+        return None
+    part = image[y : y + side, x : x + side]
+    return part if part.shape[:2] == (side, side) else None
 
 
 def _part(image: np.ndarray, square: Square, step: int) -> tuple[np.ndarray, np.ndarray]:

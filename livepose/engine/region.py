@@ -17,6 +17,8 @@ MIN_JOINTS = 5
 MIN_SCORE = 0.25
 # Parts of its side that a region may be off before it moves.
 _SLACK = 0.05
+# Pixels of which the side of a region is a multiple, see `livepose.crop.cut`.
+_GRID = 4
 # Parts of its side that a second look at somebody new is off the first.
 _ASIDE = 0.05
 
@@ -58,7 +60,14 @@ def following(pose: Found, width: int, height: int) -> Region | None:
     # do not close in on them.
     side = float((high - low).max()) * MARGIN / max(0.6, sure.mean())
     smallest, largest = 0.08 * max(width, height), 1.5 * max(width, height)
-    return Region(float(cx), float(cy), min(max(side, smallest), largest))
+    return _on_pixels(float(cx), float(cy), min(max(side, smallest), largest))
+
+
+def _on_pixels(cx: float, cy: float, side: float) -> Region:
+    """The nearest square of whole pixels, `_GRID` of them at a time: the fastest to cut."""
+    side = _GRID * max(1, round(side / _GRID))
+    x, y = (round(middle - (side - 1) / 2) for middle in (cx, cy))
+    return Region(x + (side - 1) / 2, y + (side - 1) / 2, float(side))
 
 
 def settled(old: Region | None, new: Region) -> Region:

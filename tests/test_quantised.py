@@ -14,11 +14,12 @@ from livepose import cli
 from livepose.crop import Square
 from livepose.engine import backends
 from livepose.engine.device import Placement, cpu_has_int8
+from livepose.evaluate import quantise
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.movenet import Conv
 from livepose.models.multitask import MultiTask, MultiTaskConfig
 from livepose.models.networks import PoseNetwork
-from livepose.models.quantised import layers, observe, quantised
+from livepose.models.quantised import TENDER, layers, observe, quantised
 from livepose.models.store import WeightsError, load_model, save_model
 
 INT8 = Placement(torch.device("cpu"), torch.int8, asked=True)
@@ -87,7 +88,21 @@ def test_ranges_hold_zero_and_nearly_all_that_was_seen() -> None:
     assert not any(m._forward_pre_hooks for m in net.modules())
 
 
+def test_layers_without_ranges_stay_as_they_are() -> None:
+    net = made("plain")
+    part = {name: ends for name, ends in net.ranges.items() if not name.startswith("trunk.block_")}
+    rounded = quantised(net, part)
+    for name, weight in net.state_dict().items():
+        if name.endswith("weight") and name.startswith("trunk.block_"):
+            assert torch.equal(rounded.get_parameter(name), weight)
+    whole = quantised(net, net.ranges)
+    outs = [n(PICTURES).xyz for n in (net, rounded, whole)]
+    assert not any(torch.equal(outs[k], outs[k - 1]) for k in range(3))
+
+
 def test_ranges_of_another_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="another network"):
+        quantised(made("plain"), {})
     with pytest.raises(ValueError, match="another network"):
         quantised(made("plain"), made("multitask").ranges)
 
@@ -151,7 +166,12 @@ def test_ranges_travel_with_the_weights(tmp_path: Path) -> None:
         load_model(str(file))
 
 
-def test_quantise_command(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quantise_command(
+    shared: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     torch.manual_seed(0)
     file = tmp_path / "tiny.safetensors"
     save_model(file, MargiPose(Config("small", 64, heatmap_stride=8)), {"seed": 1}, {})
@@ -164,6 +184,21 @@ def test_quantise_command(shared: Path, tmp_path: Path, capsys: pytest.CaptureFi
     net, card = load_model(str(file))
     assert set(net.ranges) == set(layers(net))
     assert card.training["int8"]["command"].endswith("--pictures 16")
+    assert card.training["int8"]["left"] == []
+    # If that loses too much, the layers that it harms most are left as they are.
+    scores = iter([0.9, 0.8, 0.89])
+    monkeypatch.setattr(quantise, "_score", lambda *args: next(scores))
+    assert cli.main([*arguments, "--most", "1.5"]) == 0
+    net, card = load_model(str(file))
+    assert set(layers(net)) - set(net.ranges) == {
+        "trunk.block_0.depthwise", "trunk.block_0.project",
+        "joints.depthwise", "joints.pointwise", "joints.out"}  # fmt: skip
+    assert card.training["int8"]["left"] == list(TENDER)
+    monkeypatch.undo()
+    assert cli.main([*arguments, "--most", "100", "--leave", "trunk."]) == 0
+    assert not any(name.startswith("trunk.") for name in load_model(str(file))[0].ranges)
+    assert cli.main([*arguments, "--leave", ""]) == 2
+    assert "no layer to be rounded" in capsys.readouterr().err
     assert cli.main(["eval", "--dataset", "lsp", "--root", lsp, "--split", "val", "--model",
                      str(file), "--precision", "int8", "--card"]) == 0  # fmt: skip
     assert 0 <= load_model(str(file))[1].measured["lsp_val_int8"]["pck"] <= 1

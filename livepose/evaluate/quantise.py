@@ -14,7 +14,8 @@ from livepose.crop import cut, to_input, whole
 from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.evaluate.protocol import evaluate, picture
-from livepose.models.quantised import observe, quantised
+from livepose.models.networks import PoseNetwork
+from livepose.models.quantised import TENDER, observe, quantised
 from livepose.models.store import WeightsError, find, load_model, save_model
 
 _BATCH = 8
@@ -24,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="name or .safetensors file; its card gets the ranges")
     parser.add_argument("--lsp", type=Path, required=True, help="Leeds Sports Pose: train and val")
     parser.add_argument("--pictures", type=int, default=200, help="so many of the train split")
+    parser.add_argument(
+        "--leave", nargs="*", metavar="LAYERS",
+        help="what the names of layers begin with that stay in float32 (default: none, or if "
+        f"too much is lost {' '.join(TENDER)})",
+    )  # fmt: skip
     parser.add_argument(
         "--most", type=float, default=0.3, metavar="POINTS",
         help="of PCK that may be lost, else nothing is kept",
@@ -39,28 +45,38 @@ def main(args: argparse.Namespace) -> int:
         net, card = load_model(args.model)
         train, val = read("lsp", args.lsp, "train"), read("lsp", args.lsp, "val")
         spread = train.spread_rows(args.pictures)
-        net.ranges = observe(net, batches(train.take(spread), net.config.input_size))
+        seen = observe(net, batches(train.take(spread), net.config.input_size))
         # What rounding loses is a few joints: the validation split alone is too small to say.
         others = train.take(np.setdiff1d(np.arange(len(train)), spread)[:: args.every])
-        before, after = (
-            np.average([evaluate(n, s).pck for s in (val, others)], weights=[len(val), len(others)])
-            for n in (net, quantised(net, net.ranges))
-        )
-        judged = len(val) + len(others)
+        before = _score(net, val, others)
+        for leave in ((), TENDER) if args.leave is None else (args.leave,):
+            net.ranges = {k: ends for k, ends in seen.items() if not k.startswith(tuple(leave))}
+            if not net.ranges:
+                raise DataError("--leave leaves no layer to be rounded")
+            after = _score(quantised(net, net.ranges), val, others)
+            lost = 100 * (before - after)
+            print(f"{card.name}: PCK@0.2 on {len(val) + len(others)} pictures {100 * before:.2f} % "
+                  f"in float32, {100 * after:.2f} % in int8 but for {len(seen) - len(net.ranges)} "
+                  f"of {len(seen)} layers", flush=True)  # fmt: skip
+            if lost <= args.most:
+                break
     except (DataError, WeightsError) as error:
         print(f"livepose quantise: {error}", file=sys.stderr)
         return 2
-    lost = 100 * (before - after)
-    print(f"{card.name}: PCK@0.2 on {judged} pictures {100 * before:.2f} % in float32, "
-          f"{100 * after:.2f} % in int8")  # fmt: skip
     if lost > args.most:
         print(f"livepose quantise: {lost:.2f} points are lost, more than {args.most:g}; "
               "the card is as it was", file=sys.stderr)  # fmt: skip
         return 1
     command = f"livepose quantise {card.name} --lsp DIR --pictures {len(spread)}"
-    training = {**card.training, "int8": {"command": command, "lost_points": round(lost, 3)}}
+    told = {"command": command, "left": list(leave), "lost_points": round(lost, 3)}
+    training = {**card.training, "int8": told}
     save_model(find(args.model), net, training, card.measured)
     return 0
+
+
+def _score(net: PoseNetwork, *parts: Samples) -> float:
+    return float(np.average([evaluate(net, part).pck for part in parts],
+                            weights=[len(part) for part in parts]))  # fmt: skip
 
 
 def batches(samples: Samples, size: int) -> Iterator[Tensor]:

@@ -23,6 +23,9 @@ from livepose.models.movenet import Block, Conv
 
 # Lowest and highest number that goes into a layer, by the layer's name.
 Ranges = Mapping[str, tuple[float, float]]
+# Layers that rounding harms most: the first block, with few channels at half of the input's size,
+# makes half of the error in coordinates, and heatmaps want fine steps (docs/training.md).
+TENDER = ("trunk.block_0.", "joints.")
 _CUT = 1e-4  # of the numbers at either end: they are clipped, and leave finer steps to the others
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -71,18 +74,20 @@ def observe(net: nn.Module, batches: Iterable[Tensor]) -> dict[str, tuple[float,
 
 
 def quantised(net: Net, ranges: Ranges) -> Net:
-    """A copy of the network that rounds, in float32.
+    """A copy of the network that rounds, in float32; layers without ranges stay as they are.
 
     Raises:
         ValueError: the ranges are those of another network.
     """
     net = copy.deepcopy(net).float()
-    found = layers(net)
-    if set(found) != set(ranges):
+    found, weighted = layers(net), _weighted(net)
+    if not ranges or set(ranges) - set(found):
         raise ValueError("the ranges for int8 are those of another network")
-    for name, layer in found.items():
-        layer.register_forward_pre_hook(_Rounded(*ranges[name]))
-    for module in _weighted(net):
+    for name, ends in ranges.items():
+        found[name].register_forward_pre_hook(_Rounded(*ends))
+    rounded = [module for name, module in net.named_modules()
+               if module in weighted and name.removesuffix(".expand") in ranges]  # fmt: skip
+    for module in rounded:
         parametrize.register_parametrization(module, "weight", _RoundedWeight(module.weight))
     return net
 

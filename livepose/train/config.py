@@ -125,13 +125,16 @@ def _checked(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_config(file: Path) -> TrainConfig:
-    """Reads and checks a TOML file; ValueError names what is wrong with it."""
-    try:
-        raw = tomllib.loads(file.read_text())
-    except OSError as error:
-        raise ValueError(f"{file}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} is not TOML: {error}") from error
+    """Reads and checks a TOML file; ValueError names what is wrong with it.
+
+    ``like = "base"`` takes over what it does not say itself from base.toml beside it.
+    """
+    raw = _raw(file)
+    if "like" in raw:
+        other = _raw(file.with_name(f"{raw.pop('like')}.toml"))
+        if "like" in other:
+            raise ValueError(f"{file}: what it is like must not be like another one in turn")
+        raw = other | raw
     try:
         raw["data"] = [Part(**_checked(Part, part)) for part in raw["data"]]
         if "validation" in raw:
@@ -140,3 +143,12 @@ def read_config(file: Path) -> TrainConfig:
         return TrainConfig(**_checked(TrainConfig, raw))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from error
+
+
+def _raw(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is not TOML: {error}") from error

@@ -381,6 +381,18 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+def test_a_configuration_like_another(tmp_path: Path) -> None:
+    part = '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\n'
+    (tmp_path / "one.toml").write_text(f"steps = 5\nseed = 4\n{part}")
+    (tmp_path / "two.toml").write_text('like = "one"\nseed = 6\n')
+    one, two = (read_config(tmp_path / f"{name}.toml") for name in ("one", "two"))
+    assert two == replace(one, seed=6)
+    for text, wrong in (('like = "two"', "in turn"), ('like = "none"', "none.toml")):
+        (tmp_path / "three.toml").write_text(text)
+        with pytest.raises(ValueError, match=wrong):
+            read_config(tmp_path / "three.toml")
+
+
 def test_mean_of_weights() -> None:
     states = [{"a": torch.full((2,), v), "b": torch.zeros(1)} for v in (1.0, 2.0)]
     states += [{"a": torch.full((2,), 6.0), "c": torch.ones(1)}]
@@ -427,12 +439,12 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None: 
     card = json.loads((tmp_path / "w/mean.json").read_text())
     assert card["training"]["mean_with"]["tiny.safetensors"]["command"] == "livepose train tiny"
     assert card["measured"] == {}  # the log tells of one of them, not of the mean
-    first, second_, mean = (load_model(str(tmp_path / f"w/{name}.safetensors"))[0].state_dict()
+    first, second_, packed = (load_model(str(tmp_path / f"w/{name}.safetensors"))[0].state_dict()
                             for name in ("tiny", "second", "mean"))  # fmt: skip
     name = "joints.out.weight"
     halfway = (first[name] + second_[name]) / 2
-    assert torch.allclose(mean[name], halfway, rtol=2e-3, atol=1e-5)
-    assert torch.equal(mean["context.norm.weight"], second_["context.norm.weight"])
+    assert torch.allclose(packed[name], halfway, rtol=2e-3, atol=1e-5)
+    assert torch.equal(packed["context.norm.weight"], second_["context.norm.weight"])
     assert cli.main([*both, "--mean-with", str(tmp_path / "w/gone.safetensors")]) == 2
     larger = ["pack", str(run2), "--out", str(out2), "--command", "livepose train 2", "--size"]
     assert cli.main([*larger, "96"]) == 0

@@ -56,10 +56,12 @@ def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
     # Bilinear sampling alone would skip pixels and alias. Averaging blocks of a power of two is
     # the fast path of OpenCV, and only the part of the picture under the square pays.
     shrink = max(1, int(square.side / size))
-    step = 1 << (shrink.bit_length() - 1)
+    halvings = shrink.bit_length() - 1
+    step = 1 << halvings
     if (part := _pixels(image, square)) is not None and len(part) % step == 0:
-        less = part if step == 1 else _reduced(part, *(2 * [len(part) // step]))
-        return cv2.resize(less, (size, size), interpolation=cv2.INTER_LINEAR)
+        for _ in range(halvings):  # one by one: only halving is fast
+            part = _reduced(part, len(part) // 2, len(part) // 2)
+        return cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR)
     matrix = square.matrix(size)
     if step > 1:
         image, origin = _part(image, square, step)
@@ -78,17 +80,24 @@ def _reduced(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _pixels(image: np.ndarray, square: Square) -> np.ndarray | None:
-    """The pixels under the square if they are whole ones, all of them: twice as fast to resize.
+    """The pixels under the square if they are whole ones, black outside: twice as fast to resize.
 
     Those who are followed are looked at in such squares (`livepose.engine.region`).
     """
     side = int(square.side)
-    x, y = (int(middle - (side - 1) / 2) for middle in (square.cx, square.cy))
+    x, y = (math.floor(middle - (side - 1) / 2) for middle in (square.cx, square.cy))
     whole_ones = Square(x + (side - 1) / 2, y + (side - 1) / 2, side)
-    if square != whole_ones or min(x, y) < 0 or side < 1:
+    if square != whole_ones:
         return None
-    part = image[y : y + side, x : x + side]
-    return part if part.shape[:2] == (side, side) else None
+    height, width = image.shape[:2]
+    part = image[max(0, y) : max(0, y + side), max(0, x) : max(0, x + side)]
+    if not part.size:
+        return None
+    above, left = max(0, -y), max(0, -x)
+    below, right = max(0, y + side - height), max(0, x + side - width)
+    if not any((above, left, below, right)):
+        return part
+    return cv2.copyMakeBorder(part, above, below, left, right, cv2.BORDER_CONSTANT)
 
 
 def _part(image: np.ndarray, square: Square, step: int) -> tuple[np.ndarray, np.ndarray]:

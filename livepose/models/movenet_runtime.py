@@ -32,7 +32,8 @@ def compiled(net: MoveNet) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarra
 
     crops = torch.zeros(1, net.input_size, net.input_size, 3, dtype=torch.uint8)
     with torch.no_grad():
-        model = ov.convert_model(torch.export.export(_FromBytes(net).eval(), (crops,)))
+        program = torch.export.export(_FromBytes(net).eval(), (crops,))
+    model = ov.convert_model(program, input=[tuple(crops.shape)])  # else any shape, and slower
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
 

@@ -131,6 +131,16 @@ def test_half_precision_of_openvino_is_near(kind: str) -> None:
     assert np.quantile(off, 0.95) < 0.1
 
 
+@pytest.mark.parametrize("kind", sorted(CONFIGS))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_openvino_knows_all_shapes(kind: str, dtype: torch.dtype) -> None:
+    """Otherwise every picture costs a tenth more."""
+    ov = pytest.importorskip("openvino")
+    from livepose.engine.backends.openvino_backend import graphs
+
+    assert not any(graph.is_dynamic() for graph in graphs(ov.Core(), net(kind), dtype))
+
+
 def test_openvino_takes_the_precision_that_suits_it_unless_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

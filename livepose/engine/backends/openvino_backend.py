@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import torch
+from torch.export import ExportedProgram
 
 from livepose.engine.backends import kept
 from livepose.engine.backends.base import OneByOne
@@ -32,18 +33,24 @@ class OpenVINOBackend(OneByOne):
         self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
         core = ov.Core()
-        models = _models(core, net, placement.dtype)
+        models = graphs(core, net, placement.dtype)
         hints = [_PRECISIONS[placement.dtype], "f32"][: len(models)]
         self._requests = [compiled(core, m, h, placement.cpu_threads)
                           for m, h in zip(models, hints, strict=True)]  # fmt: skip
+        # The same memory every time, and what one graph puts out is what the next one takes.
+        self._crop = np.zeros((1, self.size, self.size, 3), np.uint8)
+        values = [ov.Tensor(self._crop, shared_memory=True)]
+        for request in self._requests:
+            for k, value in enumerate(values):
+                request.set_input_tensor(k, value)
+            values = list(request.output_tensors)
+        self._out = [value.data for value in values]
 
     def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
-        values: list[np.ndarray] = [crop]
+        self._crop[:] = crop
         for request in self._requests:
-            out = request.infer(values, share_inputs=True, share_outputs=True)
-            values = list(out.values())
-        # The buffers are filled anew by the next square.
-        return [v.copy() for v in values[: 4 if want_maps else 1]]
+            request.infer(share_outputs=True)
+        return [out.copy() for out in self._out[: 4 if want_maps else 1]]
 
 
 def compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> Any:
@@ -71,14 +78,19 @@ def _files(net: PoseNetwork, dtype: torch.dtype) -> list[Path]:
     return [folder / f"{part}.xml" for part in range(1 + in_parts)]
 
 
-def _models(core: ov.Core, net: PoseNetwork, dtype: torch.dtype) -> list[ov.Model]:
+def graphs(core: ov.Core, net: PoseNetwork, dtype: torch.dtype) -> list[ov.Model]:
     """The network's graphs; exporting takes seconds, so what it gives is kept on disk."""
 
     def make() -> list[ov.Model]:
         parts = exported(net, in_parts=dtype in _HALVES, int8=dtype == torch.int8)
-        return [ov.convert_model(part) for part in parts]
+        return [_converted(part) for part in parts]
 
     return read_or_make(core, _files(net, dtype), make)
+
+
+def _converted(part: ExportedProgram) -> ov.Model:
+    """With the shapes that it was exported for: OpenVINO would take any, and a tenth more time."""
+    return ov.convert_model(part, input=[tuple(x.shape) for x in part.example_inputs[0]])
 
 
 def read_or_make(

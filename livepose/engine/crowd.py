@@ -38,4 +38,4 @@ def choices(
     if placement.device.type != "cpu" or not takes_sizes(config):
         return {}
     steps = smaller(config.input_size, people)
-    return {least: replace(choice, size=size) for least, size in steps.items()}
+    return {n: replace(choice, size=size, squares=n) for n, size in steps.items()}

@@ -28,7 +28,7 @@ class Placement:
     """device and dtype of the network; note says why it is not the fastest that was hoped for.
 
     asked: the dtype is one that was asked for, not what suits torch on this device. threads: that
-    the network uses on the CPU, 0 for as many as torch does.
+    the network uses on the CPU, 0 for as many as torch does. squares: so many at once are usual.
     """
 
     device: torch.device
@@ -36,6 +36,7 @@ class Placement:
     note: str = ""
     asked: bool = False
     threads: int = 0
+    squares: int = 1
 
     @property
     def device_name(self) -> str:

@@ -27,7 +27,7 @@ class Choice:
     """model: name or file. backend: of `livepose.engine.backends.BACKENDS`. precision: a key of
     `PRECISIONS`, "" for what suits the device. size: of the squares in pixels, None for the
     model's own. threads: on the CPU, 0 for as many as torch was told to use. device: "" for the
-    one that all else runs on, or the type of another.
+    one that all else runs on, or the type of another. squares: so many people at once are usual.
     """
 
     model: str
@@ -36,6 +36,7 @@ class Choice:
     size: int | None = None
     threads: int = 0
     device: str = ""
+    squares: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Loader:
         if beside and backends.exports_first(net, placement, choice.backend):
             runtime = "openvino" if choice.backend == "auto" else choice.backend
             precision = backends.for_openvino(net, placement).precision_name
-            prepare(choice.model, choice.size, precision, runtime)
+            prepare(choice.model, choice.size, precision, runtime, choice.squares)
         backend, note = backends.make(net, placement, choice.backend, self.shape)
         nothing = np.zeros(self.shape, np.uint8)
         for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
@@ -119,7 +120,8 @@ class Loader:
     def _place(self, choice: Choice, placement: Placement) -> Placement:
         if choice.device not in ("", placement.device.type):
             placement = choose(choice.device, choice.precision or "auto")
-        placement = replace(placement, threads=choice.threads or self._threads)
+        threads = choice.threads or self._threads
+        placement = replace(placement, threads=threads, squares=choice.squares)
         if not choice.precision:
             return placement
         return replace(placement, dtype=PRECISIONS[choice.precision], asked=True)

@@ -252,7 +252,8 @@ class Networks:
     def _take_smaller(self, role: int, small: Ready) -> None:
         """Unless another network has come meanwhile."""
         for sign, predictor, ready in self._both():
-            if sign * role > 0 and replace(small.choice, size=ready.choice.size) == ready.choice:
+            same = replace(small.choice, size=ready.choice.size, squares=ready.choice.squares)
+            if sign * role > 0 and same == ready.choice:
                 predictor.smaller[abs(role)] = small.backend
 
     def _both(self) -> Iterator[tuple[int, Predictor, Ready]]:

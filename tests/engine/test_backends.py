@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,12 +76,14 @@ def test_every_part_of_the_test_networks_has_a_say(kind: str) -> None:
         assert changed > 0.01, f"{name}: {changed}"
 
 
-@pytest.mark.parametrize(("name", "kind"), [
-    *(("openvino", kind) for kind in sorted(CONFIGS)), ("onnxruntime", "context"),
+@pytest.mark.parametrize(("name", "kind", "usual"), [
+    *(("openvino", kind, 1) for kind in sorted(CONFIGS)),
+    *(("openvino", kind, 2) for kind in sorted(CONFIGS)), ("onnxruntime", "context", 1),
+    ("onnxruntime", "context", 2),
 ])  # fmt: skip
-def test_same_poses(name: str, kind: str) -> None:
+def test_same_poses(name: str, kind: str, usual: int) -> None:
     pytest.importorskip(name)
-    backend, note = backends.make(net(kind), CPU, name)
+    backend, note = backends.make(net(kind), replace(CPU, squares=usual), name)
     assert (backend.name, note) == (name, "")
     plain = TorchBackend(net(kind), CPU)
     for number in (1, 3):  # as many squares as there are people

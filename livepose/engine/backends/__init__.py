@@ -77,7 +77,7 @@ def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
         if name in ("auto", "openvino"):
             from livepose.engine.backends import openvino_backend
 
-            return not openvino_backend.is_kept(net, for_openvino(net, placement).dtype)
+            return not openvino_backend.is_kept(net, for_openvino(net, placement))
         if name == "onnxruntime":
             from livepose.engine.backends import onnx_backend
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -63,23 +64,26 @@ def cut_all(
 
 
 class OneByOne:
-    """A backend whose graphs take one square: the squares go through one after the other."""
+    """A backend whose graphs take one square, and perhaps another number of them at once."""
 
     size: int
+    at_once: int = 1
 
     def __call__(
         self, image: np.ndarray, squares: Sequence[Square], timeline: Timeline | None = None,
         want_maps: bool = False,
     ) -> Raw:  # fmt: skip
         crops = cut_all(image, squares, self.size, timeline)
-        outs = [self._run(crop[None], want_maps) for crop in crops]
+        whole = len(crops) // self.at_once * self.at_once
+        parts = [*range(0, whole, self.at_once), *range(whole, len(crops)), len(crops)]
+        outs = [self._run(crops[a:b], want_maps) for a, b in itertools.pairwise(parts)]
         if timeline is not None:
             timeline.mark("forward")
         flat, *maps = (np.concatenate(part) for part in zip(*outs, strict=True))
         return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), tuple(maps))
 
-    def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
-        """(1, S, S, 3) -> (1, J, 4), and if they are wanted the three maps."""
+    def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
+        """(B, S, S, 3) -> (B, J, 4), and if they are wanted the three maps; B is 1 or `at_once`."""
         raise NotImplementedError
 
 

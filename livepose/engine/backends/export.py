@@ -28,7 +28,7 @@ class _Part(nn.Module):
 
     @staticmethod
     def scaled(crop: Tensor) -> Tensor:
-        """(1, S, S, 3) bytes -> (1, 3, S, S) in -1..1."""
+        """(B, S, S, 3) bytes -> (B, 3, S, S) in -1..1."""
         return crop.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
 
 
@@ -43,14 +43,14 @@ def _needed(net: PoseNetwork, logits: Logits) -> dict[str, Tensor]:
 
 
 class Convolutions(_Part):
-    """(1, S, S, 3) BGR bytes -> what `Decoding` needs of `Logits`. May run in half precision."""
+    """(B, S, S, 3) BGR bytes -> what `Decoding` needs of `Logits`. May run in half precision."""
 
     def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
         return tuple(_needed(self.net, self.net.logits(self.scaled(crop))).values())
 
 
 class Decoding(_Part):
-    """Tensors of `Logits` -> (1, J, 4) x, y, z and confidence, and the three maps.
+    """Tensors of `Logits` -> (B, J, 4) x, y, z and confidence, and the three maps.
 
     DSNT needs float32, whatever the convolutions run in. names: of the tensors.
     """
@@ -74,14 +74,15 @@ class Whole(_Part):
         return torch.cat([out.xyz, out.confidence[..., None]], -1), out.xy, out.zy, out.xz
 
 
-def exported(net: PoseNetwork, in_parts: bool = False, int8: bool = False) -> list[ExportedProgram]:
+def exported(
+    net: PoseNetwork, in_parts: bool = False, int8: bool = False, squares: int = 1
+) -> list[ExportedProgram]:
     """`Whole` (with int8: its convolutions rounded), or `Convolutions` and `Decoding`.
 
-    For one square: runtimes are faster with shapes that they know, and as fast with several squares
-    one after the other as with all at once.
+    For just so many squares: runtimes are faster with shapes that they know.
     """
     size = net.config.input_size
-    crop = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    crop = torch.zeros(squares, size, size, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # within torch.export
         if not in_parts:

@@ -23,9 +23,9 @@ class OnnxBackend(OneByOne):
         self.config, self.size = net.config, net.config.input_size
         self._session = _session(net, placement.cpu_threads)
 
-    def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
+    def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
         wanted = None if want_maps else [self._session.get_outputs()[0].name]
-        return list(self._session.run(wanted, {self._session.get_inputs()[0].name: crop}))
+        return list(self._session.run(wanted, {self._session.get_inputs()[0].name: crops}))
 
 
 def is_kept(net: PoseNetwork) -> bool:

@@ -25,29 +25,45 @@ _HALVES = (torch.bfloat16, torch.float16)
 
 
 class OpenVINOBackend(OneByOne):
-    """float32 or int8 in one graph; half precision for the convolutions only, see `exported`."""
+    """float32 or int8 in one graph; half precision for the convolutions only, see `exported`.
+
+    Several squares at once take up to a quarter less than one by one, but each number of them wants
+    graphs of its own: there are those for one, and for as many as are usual.
+    """
 
     name = "openvino"
 
     def __init__(self, net: PoseNetwork, placement: Placement) -> None:
         self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
+        self.at_once = placement.squares
         core = ov.Core()
-        models = graphs(core, net, placement.dtype)
+        self._chains = {n: _Chain(core, net, placement, n) for n in {1, self.at_once}}
+
+    def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
+        return self._chains[len(crops)](crops, want_maps)
+
+
+class _Chain:
+    """The graphs for so many squares, each taking what the one before puts out."""
+
+    def __init__(self, core: ov.Core, net: PoseNetwork, placement: Placement, squares: int) -> None:
+        models = graphs(core, net, placement.dtype, squares)
         hints = [_PRECISIONS[placement.dtype], "f32"][: len(models)]
         self._requests = [compiled(core, m, h, placement.cpu_threads)
                           for m, h in zip(models, hints, strict=True)]  # fmt: skip
-        # The same memory every time, and what one graph puts out is what the next one takes.
-        self._crop = np.zeros((1, self.size, self.size, 3), np.uint8)
-        values = [ov.Tensor(self._crop, shared_memory=True)]
+        # The same memory every time: handing over arrays costs more than copying them.
+        size = net.config.input_size
+        self._crops = np.zeros((squares, size, size, 3), np.uint8)
+        values = [ov.Tensor(self._crops, shared_memory=True)]
         for request in self._requests:
             for k, value in enumerate(values):
                 request.set_input_tensor(k, value)
             values = list(request.output_tensors)
         self._out = [value.data for value in values]
 
-    def _run(self, crop: np.ndarray, want_maps: bool) -> list[np.ndarray]:
-        self._crop[:] = crop
+    def __call__(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
+        self._crops[:] = crops
         for request in self._requests:
             request.infer(share_outputs=True)
         return [out.copy() for out in self._out[: 4 if want_maps else 1]]
@@ -66,26 +82,31 @@ def compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> An
         return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
-def is_kept(net: PoseNetwork, dtype: torch.dtype) -> bool:
+def is_kept(net: PoseNetwork, placement: Placement) -> bool:
     """Whether the network has been exported before."""
-    return _files(net, dtype)[0].exists()
+    return all(_files(net, placement.dtype, n)[0].exists() for n in {1, placement.squares})
 
 
-def _files(net: PoseNetwork, dtype: torch.dtype) -> list[Path]:
+def _files(net: PoseNetwork, dtype: torch.dtype, squares: int) -> list[Path]:
     in_parts = dtype in _HALVES
     kind = "-parts" if in_parts else "-int8" if dtype == torch.int8 else ""
+    kind += f"-{squares}" if squares > 1 else ""
     folder = kept.folder_of(net, "openvino", ov.__version__, kind)
     return [folder / f"{part}.xml" for part in range(1 + in_parts)]
 
 
-def graphs(core: ov.Core, net: PoseNetwork, dtype: torch.dtype) -> list[ov.Model]:
-    """The network's graphs; exporting takes seconds, so what it gives is kept on disk."""
+def graphs(core: ov.Core, net: PoseNetwork, dtype: torch.dtype, squares: int = 1) -> list[ov.Model]:
+    """The network's graphs for so many squares.
+
+    Exporting takes seconds, so what it gives is kept on disk.
+    """
 
     def make() -> list[ov.Model]:
-        parts = exported(net, in_parts=dtype in _HALVES, int8=dtype == torch.int8)
+        in_parts, int8 = dtype in _HALVES, dtype == torch.int8
+        parts = exported(net, in_parts, int8, squares)
         return [_converted(part) for part in parts]
 
-    return read_or_make(core, _files(net, dtype), make)
+    return read_or_make(core, _files(net, dtype, squares), make)
 
 
 def _converted(part: ExportedProgram) -> ov.Model:

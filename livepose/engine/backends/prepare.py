@@ -18,14 +18,16 @@ from livepose.engine.device import PRECISIONS, Placement
 from livepose.models.store import WeightsError, find, load_model
 
 
-def prepare(model: str, size: int | None, precision: str, backend: str = "openvino") -> bool:
+def prepare(
+    model: str, size: int | None, precision: str, backend: str = "openvino", squares: int = 1
+) -> bool:
     """True if the network is on disk now, ready to be read by the backend."""
     try:
         file = find(model).resolve()  # the other process has another current folder
     except WeightsError:
         return False
     command = [sys.executable, "-m", "livepose.engine.backends.prepare", str(file)]
-    command += ["--backend", backend, "--precision", precision]
+    command += ["--backend", backend, "--precision", precision, "--squares", str(squares)]
     command += ["--size", str(size)] if size else []
     done = subprocess.run(command, capture_output=True, check=False,
                           cwd=Path(__file__).parents[3])  # fmt: skip
@@ -36,11 +38,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("--size", type=int)
+    parser.add_argument("--squares", type=int, default=1)
     parser.add_argument("--backend", default="openvino")
     parser.add_argument("--precision", choices=sorted(PRECISIONS), required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)  # the live picture goes on beside it
-    placement = Placement(torch.device("cpu"), PRECISIONS[args.precision], asked=True)
+    dtype, cpu = PRECISIONS[args.precision], torch.device("cpu")
+    placement = Placement(cpu, dtype, asked=True, squares=args.squares)
     net = at_size(load_model(args.model)[0], args.size)
     return 1 if make(net, placement, args.backend)[1] else 0
 

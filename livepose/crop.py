@@ -57,13 +57,11 @@ def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
     # the fast path of OpenCV, and only the part of the picture under the square pays.
     shrink = max(1, int(square.side / size))
     halvings = shrink.bit_length() - 1
-    step = 1 << halvings
-    if (part := _pixels(image, square)) is not None and len(part) % step == 0:
-        for _ in range(halvings):  # one by one: only halving is fast
-            part = _reduced(part, len(part) // 2, len(part) // 2)
+    if (part := _pixels(image, square, halvings)) is not None:
         return cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR)
     matrix = square.matrix(size)
-    if step > 1:
+    if halvings:
+        step = 1 << halvings
         image, origin = _part(image, square, step)
         before = np.array([image.shape[1], image.shape[0]])
         reduced = np.maximum(1, np.round(before / step)).astype(int)
@@ -79,25 +77,35 @@ def _reduced(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _pixels(image: np.ndarray, square: Square) -> np.ndarray | None:
-    """The pixels under the square if they are whole ones, black outside: twice as fast to resize.
+def _pixels(image: np.ndarray, square: Square, halvings: int) -> np.ndarray | None:
+    """The pixels under the square, halved so often, if they are whole ones; black outside.
 
-    Those who are followed are looked at in such squares (`livepose.engine.region`).
+    Twice as fast as sampling. Those who are followed are looked at in such squares
+    (`livepose.engine.region`).
     """
-    side = int(square.side)
+    side, step = int(square.side), 1 << halvings
     x, y = (math.floor(middle - (side - 1) / 2) for middle in (square.cx, square.cy))
     whole_ones = Square(x + (side - 1) / 2, y + (side - 1) / 2, side)
-    if square != whole_ones:
+    if square != whole_ones or side % step:
         return None
     height, width = image.shape[:2]
     part = image[max(0, y) : max(0, y + side), max(0, x) : max(0, x + side)]
     if not part.size:
         return None
-    above, left = max(0, -y), max(0, -x)
-    below, right = max(0, y + side - height), max(0, x + side - width)
-    if not any((above, left, below, right)):
-        return part
-    return cv2.copyMakeBorder(part, above, below, left, right, cv2.BORDER_CONSTANT)
+    margins = [max(0, -y), max(0, y + side - height), max(0, -x), max(0, x + side - width)]
+    if any(margin % step for margin in margins):
+        part, margins = _padded(part, margins), [0, 0, 0, 0]
+    for _ in range(halvings):  # one by one: only halving is fast
+        part = _reduced(part, part.shape[1] // 2, part.shape[0] // 2)
+    return _padded(part, [margin // step for margin in margins])
+
+
+def _padded(image: np.ndarray, margins: list[int]) -> np.ndarray:
+    """With black above, below, left and right."""
+    if not any(margins):
+        return image
+    above, below, left, right = margins
+    return cv2.copyMakeBorder(image, above, below, left, right, cv2.BORDER_CONSTANT)
 
 
 def _part(image: np.ndarray, square: Square, step: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ for _row, _names in enumerate(_NAMES):
     _PARTS[_row, [INDEX[f"{side}_{name}"] for side in ("left", "right") for name in _names]] = 1
 # Judged by where they were expected; and by the back, as a whole or the first joints alone.
 _LIMBS, _WHOLE, _FIRST = slice(0, 3), (1, 2), (3, 4)
-_LEFT, _RIGHT = ([INDEX[f"{side}_{name}"] for name in ("shoulder", "hip")]
+_LEFT, _RIGHT = (np.array([INDEX[f"{side}_{name}"] for name in ("shoulder", "hip")])
                  for side in ("left", "right"))  # fmt: skip
 _FLIP, _SAME = np.array(FLIP), np.arange(J)
 # Exchanged joints are nearer to what was expected by this part of the distance between the sides.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -127,14 +128,10 @@ def _checked(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
 def read_config(file: Path) -> TrainConfig:
     """Reads and checks a TOML file; ValueError names what is wrong with it.
 
-    ``like = "base"`` takes over what it does not say itself from base.toml beside it.
+    ``like = "base"`` takes over what it does not say itself from base.toml beside it, and
+    ``shares = {lsp = 0.2}`` gives the data of a reader there another share.
     """
     raw = _raw(file)
-    if "like" in raw:
-        other = _raw(file.with_name(f"{raw.pop('like')}.toml"))
-        if "like" in other:
-            raise ValueError(f"{file}: what it is like must not be like another one in turn")
-        raw = other | raw
     try:
         raw["data"] = [Part(**_checked(Part, part)) for part in raw["data"]]
         if "validation" in raw:
@@ -145,10 +142,21 @@ def read_config(file: Path) -> TrainConfig:
         raise ValueError(f"{file}: {error}") from error
 
 
-def _raw(file: Path) -> dict[str, Any]:
+def _raw(file: Path, by: Sequence[Path] = ()) -> dict[str, Any]:
+    """What a file says, and those that it is like; by: those that are like it."""
+    if file in by:
+        raise ValueError(f"{file} is like itself, by way of {by[-1].name}")
     try:
-        return tomllib.loads(file.read_text())
+        raw = tomllib.loads(file.read_text())
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
+    if "like" in raw:
+        raw = _raw(file.with_name(f"{raw.pop('like')}.toml"), (*by, file)) | raw
+    for reader, share in raw.pop("shares", {}).items():
+        parts = [part for part in raw.get("data", []) if part.get("reader") == reader]
+        if len(parts) != 1:
+            raise ValueError(f"{file}: shares: {len(parts)} of the data are read by {reader!r}")
+        parts[0]["share"] = share
+    return raw

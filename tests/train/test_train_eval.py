@@ -382,15 +382,22 @@ def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> No
 
 
 def test_a_configuration_like_another(tmp_path: Path) -> None:
+    def say(name: str, text: str) -> Path:
+        (tmp_path / f"{name}.toml").write_text(text)
+        return tmp_path / f"{name}.toml"
+
     part = '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\n'
-    (tmp_path / "one.toml").write_text(f"steps = 5\nseed = 4\n{part}")
-    (tmp_path / "two.toml").write_text('like = "one"\nseed = 6\n')
-    one, two = (read_config(tmp_path / f"{name}.toml") for name in ("one", "two"))
-    assert two == replace(one, seed=6)
-    for text, wrong in (('like = "two"', "in turn"), ('like = "none"', "none.toml")):
-        (tmp_path / "three.toml").write_text(text)
+    one = read_config(say("one", f"steps = 5\nseed = 4\n{part}"))
+    two = read_config(say("two", 'like = "one"\nseed = 6\nshares = {lsp = 0.5}\n'))
+    assert two == replace(one, seed=6, data=(replace(one.data[0], share=0.5),))
+    assert read_config(say("three", 'like = "two"\nsteps = 7')) == replace(two, steps=7)
+    for text, wrong in (
+        ('like = "four"', "like itself"), ('like = "none"', "none.toml"),
+        ('like = "two"\nshares = {coco = 1}', "0 of the data are read by 'coco'"),
+        (f'like = "two"\n{part}{part}[shares]\nlsp = 1', "2 of the data"),
+    ):  # fmt: skip
         with pytest.raises(ValueError, match=wrong):
-            read_config(tmp_path / "three.toml")
+            read_config(say("four", text))
 
 
 def test_mean_of_weights() -> None:

@@ -73,6 +73,13 @@ def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
 
+def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The picture at another size; a small one of all of its pixels, not of some."""
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        image = _reduced(image, image.shape[1] // 2, image.shape[0] // 2)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def _reduced(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 

@@ -14,7 +14,8 @@ from PyQt5.QtCore import QLineF, QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QFont, QImage, QPainter, QPen
 
 from livepose import palette
-from livepose.frames import Heatmaps, Pose
+from livepose.crop import resized
+from livepose.frames import Frame, Heatmaps, Pose
 from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS
 from livepose.ui.theme import font
 
@@ -132,15 +133,32 @@ def image_of(pixels: np.ndarray) -> QImage:
     return QImage(pixels.tobytes(), width, height, channels * width, kind).copy()
 
 
-def aliased(picture: np.ndarray) -> tuple[np.ndarray, QImage]:
-    """(H, W, 3) BGR bytes -> them in one piece, and an image of these very bytes, not of a copy.
+def fitted(room: QRectF, frame: Frame, ratio: float) -> QRectF:
+    """Where a frame lies in the middle of a room: aspect kept, edges on device pixels.
 
-    Keep both, and replace them together.
+    ratio: device pixels of a logical one.
     """
-    pixels = np.ascontiguousarray(picture)
-    height, width = pixels.shape[:2]
+    zoom = ratio * min(room.width() / frame.width, room.height() / frame.height)
+    width, height = (max(1, round(side * zoom)) for side in (frame.width, frame.height))
+    x, y = (int(side * ratio - used) // 2
+            for side, used in ((room.width(), width), (room.height(), height)))  # fmt: skip
+    left, top = (round(edge * ratio) for edge in (room.left(), room.top()))
+    return QRectF((left + x) / ratio, (top + y) / ratio, width / ratio, height / ratio)
+
+
+def picture(painter: QPainter, frame: np.ndarray, rect: QRectF, mirror: bool = False) -> None:
+    """(H, W, 3) BGR bytes in a rectangle of the widget, on its device pixels.
+
+    OpenCV scales in a fifth of the time that QPainter takes.
+    """
+    ratio = painter.device().devicePixelRatioF()
+    width, height = (max(1, round(side * ratio)) for side in (rect.width(), rect.height()))
+    pixels = frame if frame.shape[:2] == (height, width) else resized(frame, width, height)
+    pixels = np.ascontiguousarray(pixels[:, ::-1] if mirror else pixels)
+    # Painted before the pixels go: it aliases them.
     image = QImage(pixels.data, width, height, pixels.strides[0], QImage.Format_BGR888)
-    return pixels, image
+    image.setDevicePixelRatio(ratio)
+    painter.drawImage(rect.topLeft(), image)
 
 
 def heat(

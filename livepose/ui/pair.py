@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt5.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt5.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from livepose.frames import Result
@@ -30,8 +29,6 @@ class PairView(QWidget):
         self.setCursor(Qt.SplitHCursor)
         self.result: Result | None = None
         self.wipe, self.beside, self.shown, self.mirror = 0.5, False, "", False
-        self._image = QImage()
-        self._pixels: np.ndarray | None = None
         self._theme = DARK
 
     def sizeHint(self) -> QSize:
@@ -47,7 +44,6 @@ class PairView(QWidget):
 
     def show_result(self, result: Result) -> None:
         self.result = result
-        self._pixels, self._image = painting.aliased(result.frame.image)
         self.update()
 
     def set_wipe(self, share: float) -> None:
@@ -92,12 +88,10 @@ class PairView(QWidget):
         return [("a", rect, before), ("b", rect, behind)]
 
     def _fitted(self, room: QRectF) -> QRectF:
-        """Where a frame lies in a room: aspect kept."""
-        if self._image.isNull():
+        """Where a frame lies in a room."""
+        if self.result is None:
             return room
-        zoom = min(room.width() / self._image.width(), room.height() / self._image.height())
-        w, h = self._image.width() * zoom, self._image.height() * zoom
-        return QRectF(room.left() + (room.width() - w) / 2, (room.height() - h) / 2, w, h)
+        return painting.fitted(room, self.result.frame, self.devicePixelRatioF())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -113,16 +107,17 @@ class PairView(QWidget):
 
     def _part(self, painter: QPainter, rect: QRectF, seen: QRectF, of: Result | None) -> None:
         """The frame, and the skeletons of one of the two if there are any."""
-        zoom = rect.width() / self._image.width()
+        assert self.result is not None
+        frame = self.result.frame
         painter.save()
-        painter.setRenderHint(QPainter.SmoothPixmapTransform)
         painter.setClipRect(seen)
+        painting.picture(painter, frame.image, rect, self.mirror)
         painter.translate(rect.topLeft())
         if self.mirror:
             painter.translate(rect.width(), 0)
             painter.scale(-1, 1)
-        painter.scale(zoom, zoom)
-        painter.drawImage(QPointF(0, 0), self._image)
+        zoom = rect.width() / frame.width
+        painter.scale(zoom, rect.height() / frame.height)
         for pose in of.poses if of is not None else ():
             painting.skeleton(painter, pose, zoom)
         painter.restore()

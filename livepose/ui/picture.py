@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from livepose.frames import Result
@@ -34,8 +33,6 @@ class PictureView(QWidget):
         self.setMinimumSize(240, 180)
         self.setAccessibleName("Picture with skeleton")
         self._result: Result | None = None
-        self._pixels: np.ndarray | None = None
-        self._image = QImage()
         self._unpainted = False
         self._repainting = False
         self._shown_ns = 0
@@ -76,7 +73,6 @@ class PictureView(QWidget):
         "paint" has all of it, not only the painter's part.
         """
         self._result = result
-        self._pixels, self._image = painting.aliased(result.frame.image)
         self._unpainted, self._shown_ns = news, now_ns()
         if not news:
             self.update()
@@ -95,19 +91,20 @@ class PictureView(QWidget):
 
     def frame_rect(self) -> QRectF:
         """Where the frame lies in the widget: aspect kept, edges on device pixels."""
-        if self._image.isNull():
-            return QRectF(self.rect())
-        ratio = self.devicePixelRatioF()
-        width, height = self.width() * ratio, self.height() * ratio
-        zoom = min(width / self._image.width(), height / self._image.height())
-        w, h = round(self._image.width() * zoom), round(self._image.height() * zoom)
-        x, y = int(width - w) // 2, int(height - h) // 2
-        return QRectF(x / ratio, y / ratio, w / ratio, h / ratio)
+        room = QRectF(self.rect())
+        if self._result is None:
+            return room
+        return painting.fitted(room, self._result.frame, self.devicePixelRatioF())
+
+    def _frame_size(self) -> tuple[int, int]:
+        """Width and height of the frame in its pixels."""
+        frame = None if self._result is None else self._result.frame
+        return (1, 1) if frame is None else (frame.width, frame.height)
 
     def to_widget(self, x: float, y: float) -> QPointF:
         """Frame pixel (its centre) -> point of the widget, mirrored or not."""
-        rect = self.frame_rect()
-        u, v = (x + 0.5) / self._image.width(), (y + 0.5) / self._image.height()
+        rect, (width, height) = self.frame_rect(), self._frame_size()
+        u, v = (x + 0.5) / width, (y + 0.5) / height
         u = 1 - u if self.mirror else u
         return QPointF(rect.x() + u * rect.width(), rect.y() + v * rect.height())
 
@@ -140,16 +137,13 @@ class PictureView(QWidget):
             painter.fillRect(bar, background)
 
         painter.setClipRect(rect)
+        painting.picture(painter, result.frame.image, rect, self.mirror)
         painter.translate(rect.topLeft())
         if self.mirror:
             painter.translate(rect.width(), 0)
             painter.scale(-1, 1)
-        one_to_one = round(rect.width() * self.devicePixelRatioF()) == self._image.width()
-        painter.setRenderHint(QPainter.SmoothPixmapTransform, not one_to_one)
-        painter.drawImage(QRectF(0, 0, rect.width(), rect.height()), self._image)
-
-        zoom = rect.width() / self._image.width()
-        painter.scale(zoom, rect.height() / self._image.height())
+        zoom = rect.width() / result.frame.width
+        painter.scale(zoom, rect.height() / result.frame.height)
         joint = self.heat_joint
         heated = joint is not None and bool(result.heatmaps)
         if joint is not None:
@@ -166,7 +160,8 @@ class PictureView(QWidget):
             u = (event.localPos().x() - rect.x()) / rect.width()
             v = (event.localPos().y() - rect.y()) / rect.height()
             u = 1 - u if self.mirror else u
-            self.clicked.emit(u * self._image.width() - 0.5, v * self._image.height() - 0.5)
+            width, height = self._frame_size()
+            self.clicked.emit(u * width - 0.5, v * height - 0.5)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.double_clicked.emit()

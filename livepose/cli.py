@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from livepose import __version__
 
@@ -33,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pack": ("turn a training run into weights with a card", "livepose.train.pack"),
 }
 
+_ARENA_MAX = -8  # of glibc's mallopt
+
 
 def spin_less() -> None:
     """Lets the threads of a layer wait for each other with less spinning. Before torch is loaded.
@@ -43,6 +47,18 @@ def spin_less() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def few_arenas() -> None:
+    """Lets all threads take their memory from the same two pools. Before there are threads.
+
+    glibc gives almost every thread a pool of its own. Pictures go from thread to thread, and pieces
+    of megabytes stay behind in each pool: up to 130 MB more within minutes, in some runs. What the
+    user has set is left alone.
+    """
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     if arguments[0] in ("run", "soak", "compare"):  # training has the machine to itself
         spin_less()
+        few_arenas()
     for name, (text, module) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         if name == arguments[0]:

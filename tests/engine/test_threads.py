@@ -315,3 +315,38 @@ def test_stopping_is_bounded_even_if_the_network_hangs() -> None:
     begin = time.monotonic()
     assert not s.stop(1.0)
     assert time.monotonic() - begin < 3
+
+
+_ARENAS = """
+import ctypes, sys, threading
+from livepose import cli
+
+cli.few_arenas()
+together = threading.Barrier(9)
+
+def take():
+    held = bytes(100_000)
+    together.wait()  # until all have been counted
+    together.wait()
+
+threads = [threading.Thread(target=take) for _ in range(8)]
+for thread in threads:
+    thread.start()
+together.wait()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w"))
+libc.malloc_info(0, file)
+libc.fflush(file)
+together.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+@pytest.mark.parametrize(("by_user", "least", "most"), [(None, 1, 2), ("6", 3, 6)])
+def test_threads_share_their_memory(by_user: str | None, least: int, most: int) -> None:
+    env = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"}
+    env |= {"MALLOC_ARENA_MAX": by_user} if by_user else {}
+    done = subprocess.run([sys.executable, "-c", _ARENAS], capture_output=True, text=True,
+                          check=True, env=env)  # fmt: skip
+    assert least <= done.stdout.count("<heap nr=") <= most

@@ -149,7 +149,7 @@ def fitted(room: QRectF, frame: Frame, ratio: float) -> QRectF:
 def picture(painter: QPainter, frame: np.ndarray, rect: QRectF, mirror: bool = False) -> None:
     """(H, W, 3) BGR bytes in a rectangle of the widget, on its device pixels.
 
-    OpenCV scales in a fifth of the time that QPainter takes.
+    OpenCV scales in less than half of the time that QPainter takes.
     """
     ratio = painter.device().devicePixelRatioF()
     width, height = (max(1, round(side * ratio)) for side in (rect.width(), rect.height()))

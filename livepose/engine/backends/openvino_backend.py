@@ -27,7 +27,7 @@ _HALVES = (torch.bfloat16, torch.float16)
 class OpenVINOBackend(OneByOne):
     """float32 or int8 in one graph; half precision for the convolutions only, see `exported`.
 
-    Several squares at once take up to a quarter less than one by one, but each number of them wants
+    Several squares at once take up to a third less than one by one, but each number of them wants
     graphs of its own: there are those for one, and for as many as are usual.
     """
 

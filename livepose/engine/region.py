@@ -17,7 +17,7 @@ MIN_JOINTS = 5
 MIN_SCORE = 0.25
 # Parts of its side that a region may be off before it moves.
 _SLACK = 0.05
-# Pixels of which side and corners of a region are multiples, see `livepose.crop.cut`.
+# Pixels of which the side of a region is a multiple, see `livepose.crop.cut`.
 _GRID = 4
 # Parts of its side that a second look at somebody new is off the first.
 _ASIDE = 0.05
@@ -64,9 +64,9 @@ def following(pose: Found, width: int, height: int) -> Region | None:
 
 
 def _on_pixels(cx: float, cy: float, side: float) -> Region:
-    """The nearest square of whole pixels, on a grid: the fastest to cut and to halve."""
+    """The nearest square of whole pixels, `_GRID` of them at a time: the fastest to cut."""
     side = _GRID * max(1, round(side / _GRID))
-    x, y = (_GRID * round((middle - (side - 1) / 2) / _GRID) for middle in (cx, cy))
+    x, y = (round(middle - (side - 1) / 2) for middle in (cx, cy))
     return Region(x + (side - 1) / 2, y + (side - 1) / 2, float(side))
 
 

@@ -264,7 +264,8 @@ def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
 
 def test_test_time_options(people: Samples) -> None:
     torch.manual_seed(0)
-    net = MargiPose(Config(input_size=64)).eval()
+    # Of a fresh network's maps, which are flat, no cell is surely the highest one.
+    net = MargiPose(Config(input_size=64, peak_radius=0)).eval()
     plain = predict(net, people).points
     both, sure, _ = predict(net, people, flip=True)
     assert not np.allclose(plain, both)
@@ -279,7 +280,7 @@ def test_test_time_options(people: Samples) -> None:
     boxed = predict(net, people, boxed=True).points
     assert np.abs(boxed - mirrored).max() > 0.1
     crops = predict(net, people, crops=3).points
-    assert np.abs(crops - mirrored).max() > 0.1
+    assert np.abs(crops - mirrored).max() > 0.05  # pixels
     with pytest.raises(ValueError, match="1 to 5"):
         predict(net, people, crops=6)
 

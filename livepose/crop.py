@@ -76,12 +76,16 @@ def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
 def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """The picture at another size; a small one of all of its pixels, not of some."""
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
-        image = _reduced(image, image.shape[1] // 2, image.shape[0] // 2)
+        image = _halved(image)
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _reduced(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _halved(image: np.ndarray) -> np.ndarray:
+    return _reduced(image, image.shape[1] // 2, image.shape[0] // 2)
 
 
 def _pixels(image: np.ndarray, square: Square, halvings: int) -> np.ndarray | None:
@@ -103,7 +107,7 @@ def _pixels(image: np.ndarray, square: Square, halvings: int) -> np.ndarray | No
     if any(margin % step for margin in margins):
         part, margins = _padded(part, margins), [0, 0, 0, 0]
     for _ in range(halvings):  # one by one: only halving is fast
-        part = _reduced(part, part.shape[1] // 2, part.shape[0] // 2)
+        part = _halved(part)
     return _padded(part, [margin // step for margin in margins])
 
 

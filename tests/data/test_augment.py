@@ -27,9 +27,24 @@ def test_whole_picture_keeps_its_points(w: int, h: int) -> None:
     assert cut(np.zeros((h, w, 3), np.uint8), square, 192).shape == (192, 192, 3)
 
 
-@pytest.mark.parametrize("corner", [(100, 60), (-20, 60), (300, 200), (-20, -30)])
+@pytest.mark.parametrize("side", [50, 96, 180, 192, 260, 400])
+def test_squares_of_whole_pixels_are_cut_alike(side: int) -> None:
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3), np.uint8), (0, 0), 3)
+    middle = (np.array([100, 60]) + (side - 1) / 2).tolist()
+    fast, near = (cut(image, Square(*middle, side + off), 96).astype(int) for off in (0, 1e-6))
+    inner = np.abs(fast - near)[2:-2, 2:-2]
+    assert inner.max() <= 1  # rounding
+    # Outside the picture is black, as ever.
+    over = cut(image + 1, Square(middle[0] - 200, middle[1], side), 96)
+    assert not over[:, :2].any()
+
+
+@pytest.mark.parametrize("corner", [(-20, 60), (300, 200), (-20, -30)])
 @pytest.mark.parametrize("side", [52, 96, 180, 192, 260, 400, 720])
-def test_squares_of_whole_pixels_are_cut_alike(side: int, corner: tuple[int, int]) -> None:
+def test_squares_of_whole_pixels_may_reach_beyond_the_picture(
+    side: int, corner: tuple[int, int]
+) -> None:
     rng = np.random.default_rng(0)
     image = 1 + cv2.GaussianBlur(rng.integers(0, 255, (480, 640, 3), np.uint8), (0, 0), 8)
     middle = (np.array(corner) + (side - 1) / 2).tolist()

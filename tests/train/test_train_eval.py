@@ -17,16 +17,14 @@ from livepose import cli, skeleton
 from livepose.crop import to_input
 from livepose.cv import cv2
 from livepose.data.mix import Mix, collate
-from livepose.data.readers import READERS
 from livepose.data.samples import Samples
 from livepose.evaluate import command
 from livepose.evaluate.metrics import pck
 from livepose.evaluate.protocol import predict
 from livepose.models.margipose import Config, MargiPose
-from livepose.models.networks import build
 from livepose.models.outputs import OUTPUTS
 from livepose.models.store import load_model, save_model
-from livepose.train.config import Part, TrainConfig, read_config
+from livepose.train.config import Part, TrainConfig
 from livepose.train.loop import Run
 from livepose.train.loss import COORDINATE_LOSSES, REGULARISERS, loss_parts, total
 from livepose.train.pack import mean
@@ -190,32 +188,6 @@ def test_a_few_steps_lower_the_loss(people: Samples, tmp_path: Path) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_configurations_are_checked(tmp_path: Path) -> None:
-    file = tmp_path / "c.toml"
-    for text, message in (
-        ("= 3", "not TOML"), ("speed = 3\ndata = []", "unknown settings"), ("steps = 3", "data"),
-        ('[[data]]\nroot = "x"', "reader"), ('data = []\nregulariser = "x"', "js, kl"),
-        ("data = []\nnetwork.input_size = 7", "multiples"),
-        ('data = []\nsteps = "300"', "steps = '300' must be of type int"),
-        ("data = []\nbatch = 2.5", "must be of type int"), ("data = []\nsizes = [1.5]", "int"),
-        ('[[data]]\nreader = "lsp"\nroot = "x"\nshare = "x"', "must be of type float"),
-        ('[[data]]\nreader = "lsp"\nroot = "x"\nsplit = "test"', "test splits"),
-        ('data = []\nvalidation = {reader = "lsp", root = "x", split = "test"}', "test splits"),
-    ):  # fmt: skip
-        file.write_text(text)
-        with pytest.raises(ValueError, match=message):
-            read_config(file)
-    with pytest.raises(ValueError, match=r"none\.toml"):
-        read_config(tmp_path / "none.toml")
-
-
-@pytest.mark.parametrize("file", sorted((Path(cli.__file__).parent / "train/configs").glob("*")))
-def test_shipped_configurations_are_readable(file: Path) -> None:
-    config = read_config(file)
-    assert all(part.share > 0 and part.reader in READERS for part in config.data)
-    build(config.network)
-
-
 # --- evaluation
 
 
@@ -264,23 +236,26 @@ def test_predictions_are_pixels_of_the_picture(people: Samples) -> None:
 
 def test_test_time_options(people: Samples) -> None:
     torch.manual_seed(0)
-    # Of a fresh network's maps, which are flat, no cell is surely the highest one.
-    net = MargiPose(Config(input_size=64, peak_radius=0)).eval()
+    net = MargiPose(Config(input_size=64)).eval()
     plain = predict(net, people).points
     both, sure, _ = predict(net, people, flip=True)
     assert not np.allclose(plain, both)
     assert ((sure > 0) & (sure < 1)).all()
-    # A mirror image of the picture has the mirror image of the mean.
+    # A mirror image of the picture has the mirror image of the mean. Maps of a fresh network are
+    # flat: no cell is surely the highest one.
+    whole = copy.deepcopy(net)
+    whole.config = replace(net.config, peak_radius=0)
+    both = predict(whole, people, flip=True).points
     for path in people.images:
         cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
-    mirrored = predict(net, people, flip=True).points
-    back = mirrored[:, list(skeleton.FLIP)]
+    back = predict(whole, people, flip=True).points[:, list(skeleton.FLIP)]
     back[..., 0] = 89 - back[..., 0]
     assert np.allclose(back, both, atol=0.05)
+    mirrored = predict(net, people, flip=True).points
     boxed = predict(net, people, boxed=True).points
     assert np.abs(boxed - mirrored).max() > 0.1
     crops = predict(net, people, crops=3).points
-    assert np.abs(crops - mirrored).max() > 0.05  # pixels
+    assert np.abs(crops - mirrored).max() > 0.1
     with pytest.raises(ValueError, match="1 to 5"):
         predict(net, people, crops=6)
 
@@ -380,25 +355,6 @@ def test_eval_of_another_programs_labels(shared: Path, tmp_path: Path) -> None:
 def test_eval_says_what_is_wrong_in_one_line(arguments: list[str], capsys) -> None:  # type: ignore[no-untyped-def]
     assert cli.main(["eval", "--dataset", "lsp", *arguments]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
-
-
-def test_a_configuration_like_another(tmp_path: Path) -> None:
-    def say(name: str, text: str) -> Path:
-        (tmp_path / f"{name}.toml").write_text(text)
-        return tmp_path / f"{name}.toml"
-
-    part = '[[data]]\nreader = "lsp"\nroot = "data/lsp_dataset"\n'
-    one = read_config(say("one", f"steps = 5\nseed = 4\n{part}"))
-    two = read_config(say("two", 'like = "one"\nseed = 6\nshares = {lsp = 0.5}\n'))
-    assert two == replace(one, seed=6, data=(replace(one.data[0], share=0.5),))
-    assert read_config(say("three", 'like = "two"\nsteps = 7')) == replace(two, steps=7)
-    for text, wrong in (
-        ('like = "four"', "like itself"), ('like = "none"', "none.toml"),
-        ('like = "two"\nshares = {coco = 1}', "0 of the data are read by 'coco'"),
-        (f'like = "two"\n{part}{part}[shares]\nlsp = 1', "2 of the data"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=wrong):
-            read_config(say("four", text))
 
 
 def test_mean_of_weights() -> None:

@@ -168,24 +168,36 @@ class DepthHead(nn.Module):
         """``(zy, xz, looks)``, the last as in `Logits`."""
         if self.lean:
             assert context is not None
-            y = upsample(context).float()
+            y, turned = upsample(context).float(), upsample(context.mT).float()
         else:
             y = upsample(self.lateral_32(c32)) + self.lateral_16(c16)
             y = y if context is None else y + context
             y = F.relu(self.mix(F.relu(upsample(y) + self.lateral_8(c8)))).float()
+            turned = y.mT
         logits = _resized(logits, y.shape[-1] / logits.shape[-1])
-        # Which person, which column: attention says it, but depth does not train the attention.
-        at = logits.detach()
-        # Products of matrices rather than einsum, which runtimes turn into slow transpositions.
-        rows = at.softmax(-1).transpose(1, 2) @ y.permute(0, 2, 3, 1)  # (B, H, J, C)
-        columns = at.softmax(-2).permute(0, 3, 1, 2) @ y.permute(0, 3, 2, 1)  # (B, W, J, C)
-        zy = rows.transpose(1, 2) @ self.zy.float()
-        xz = (columns.transpose(1, 2) @ self.xz.float()).transpose(-1, -2)
+        zy = _along_rows(logits, y, self.zy)
+        xz = _along_rows(logits.mT, turned, self.xz).mT
         looks = None
         if self.looks:
-            looks = dsnt.flat_softmax(at).flatten(2) @ y.flatten(2).transpose(1, 2)
-        zy = zy + logits.logsumexp(-1)[..., None]
-        return zy, xz + logits.logsumexp(-2)[..., None, :], looks
+            at = dsnt.flat_softmax(logits.detach()).flatten(2)
+            looks = at @ y.flatten(2).mT
+        return zy, xz, looks
+
+
+def _along_rows(logits: Tensor, features: Tensor, weights: Tensor) -> Tensor:
+    """Logits over rows and depth: what the features of each row say where the joint is in it.
+
+    Args:
+        logits: (B, J, H, W). features: (B, C, H, W). weights: (J, C, D).
+
+    Returns:
+        (B, J, H, D).
+    """
+    # Which person, which column: attention says it, but depth does not train the attention.
+    at = logits.detach().softmax(-1)
+    # Products of matrices rather than einsum, which runtimes turn into slow transpositions.
+    rows = at.transpose(1, 2) @ features.permute(0, 2, 3, 1)  # (B, H, J, C)
+    return rows.transpose(1, 2) @ weights.float() + logits.logsumexp(-1)[..., None]
 
 
 def _resized(maps: Tensor, scale: float) -> Tensor:
@@ -277,7 +289,7 @@ class MargiPose(nn.Module):
                 likely = self.lifting.odds(depth, self.config.depth_cells)
                 zy, xz = zy + likely[..., None, :], xz + likely[..., None]
             zy, xz = dsnt.flat_softmax(zy), dsnt.flat_softmax(xz)
-            z = (dsnt.dsnt(zy)[..., :1] + dsnt.dsnt(xz)[..., 1:]) / 2
+            z = dsnt.dsnt((zy.sum(-2) + xz.sum(-1)) / 2, dims=1)
         return Output(torch.cat([at, z], -1), confidence, xy, zy, xz, raw)
 
     def stages(self, logits: Logits, out: Output) -> tuple[tuple[Tensor | None, ...], ...]:

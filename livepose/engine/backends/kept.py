@@ -17,7 +17,7 @@ from livepose import __version__
 from livepose.models.networks import PoseNetwork
 from livepose.resources import cache_folder
 
-_FORMAT = 4  # of what is kept
+_FORMAT = 5  # of what is kept
 _MOST = 3 << 30  # bytes of each runtime; what was not used for longest goes first
 
 

@@ -13,12 +13,13 @@ from livepose.capture import CaptureOptions
 from livepose.engine import headless
 from livepose.engine.backends import BACKENDS
 from livepose.engine.device import PRECISIONS, DeviceError, set_cpu_threads
+from livepose.engine.loading import Choice
 from livepose.engine.session import DEFAULT_MODEL, Session
 from livepose.engine.settings import EngineSettings
 from livepose.engine.smoothing import Smoothing
 from livepose.engine.steady import View
 from livepose.frames import Event, Result
-from livepose.models.store import WeightsError, find, read_card
+from livepose.models.store import WeightsError
 from livepose.timing.report import as_text, write_json
 
 DEFAULTS = EngineSettings()
@@ -40,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          help="show the picture as in a mirror")  # fmt: skip
 
     engine = parser.add_argument_group("engine")
-    engine.add_argument("--model", default=DEFAULT_MODEL, help="name or .safetensors file")
+    engine.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="MODEL[@SIZE]",
+        help="name or .safetensors file; lite@160 looks at squares of 160 pixels: faster",
+    )
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     engine.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
     engine.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the network")
@@ -98,7 +104,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        read_card(find(args.model))  # before any window opens
+        Choice.of(args.model).check()  # before any window opens
         options = _capture_options(args)
         args.settings = settings_of(args)
     except (WeightsError, ValueError) as error:
@@ -176,10 +182,7 @@ def _window(args: argparse.Namespace, options: CaptureOptions) -> int:
         return run_app(
             AppOptions(
                 session_factory=_factory(args, replace(options, loop=loop), window=150),
-                source=args.source,
-                model=args.model,
                 device=args.device,
-                precision=args.precision,
                 mirror=args.mirror,
             )
         )

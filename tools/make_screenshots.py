@@ -58,7 +58,7 @@ def main(names: list[str]) -> None:
     from livepose import resources
     from livepose.capture import CaptureOptions
     from livepose.cv import cv2
-    from livepose.engine.session import DEFAULT_MODEL, Session
+    from livepose.engine.session import Session
     from livepose.ui.options import AppOptions
     from livepose.ui.screenshot import shoot
 
@@ -71,7 +71,7 @@ def main(names: list[str]) -> None:
                     str(resources.CLIP), options=CaptureOptions(loop=True),
                     on_result=on_result, on_event=on_event,
                 ),
-                model=DEFAULT_MODEL, size=SIZES[shot.size], theme=shot.theme, samples=4,
+                size=SIZES[shot.size], theme=shot.theme, samples=4,
                 settings=str(Path(folder) / "settings.ini"),
             )  # fmt: skip
             taken = shoot(options, Path(folder) / "window.png", results=120, media_s=shot.second,

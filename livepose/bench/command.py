@@ -23,6 +23,7 @@ from livepose import resources
 from livepose.bench.measure import WARM_UP, table
 from livepose.bench.peers import add_mediapipe, mediapipe_python
 from livepose.engine.device import DeviceError, choose
+from livepose.engine.loading import Choice
 from livepose.models import store
 
 _PACKAGE = Path(__file__).parents[2]
@@ -42,7 +43,8 @@ class Candidate:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default=str(resources.CLIP), help="video (default: bundled)")
-    parser.add_argument("--models", nargs="+", default=store.available(), help="names or files")
+    parser.add_argument("--models", nargs="+", default=store.available(),
+                        help="MODEL[@SIZE]: names or files, for example lite@160")  # fmt: skip
     parser.add_argument("--backends", nargs="+", help="openvino, onnxruntime, torch, cuda-graph "
                         "(default: the fastest of the device, and torch)")  # fmt: skip
     parser.add_argument("--people", type=int, nargs="+", default=[1],
@@ -70,13 +72,13 @@ def main(args: argparse.Namespace) -> int:
         return 2
     try:
         placement = choose(args.device, args.precision)
-    except DeviceError as error:
+        args.backends = args.backends or _BACKENDS[placement.device.type]
+        candidates = [c for people in args.people for c in _candidates(args, people)]
+    except (DeviceError, ValueError) as error:
         print(f"livepose bench: {error}", file=sys.stderr)
         return 2
     if placement.note:
         print(f"livepose bench: {placement.note}", file=sys.stderr)
-    args.backends = args.backends or _BACKENDS[placement.device.type]
-    candidates = [c for people in args.people for c in _candidates(args, people)]
     problems = {c: c.problem for c in candidates if c.problem}
     results: dict[Candidate, list[dict[str, Any]]] = {c: [] for c in candidates}
     for turn in range(args.rounds):
@@ -107,7 +109,7 @@ def _candidates(args: argparse.Namespace, people: int) -> Iterator[Candidate]:
     own += ["--threads", str(args.threads)] if args.threads else []
     for model in args.models:
         for backend in args.backends:
-            yield Candidate(f"livepose {Path(model).stem} ({backend})", people, (
+            yield Candidate(f"livepose {Choice.of(model).name} ({backend})", people, (
                 sys.executable, *run_one, "livepose", *shared, *own,
                 "--model", model, "--backend", backend,
             ))  # fmt: skip

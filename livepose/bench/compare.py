@@ -52,19 +52,16 @@ def parse(text: str) -> Choice:
     Raises:
         ValueError: it does not mean anything.
     """
-    head, *rest = text.split("/") if not text.endswith(".safetensors") else [text]
-    if text.count(".safetensors/"):  # a path, and something behind it
-        path, _, tail = text.partition(".safetensors/")
-        head, rest = f"{path}.safetensors", tail.split("/")
-    model, _, size = head.partition("@")
+    path, ending, tail = text.rpartition(".safetensors")  # slashes of a path are its own
+    head, *rest = tail.split("/")
     backend, precision = [*rest, "", ""][:2]
-    if len(rest) > 2 or (size and not size.isdigit()):
+    if len(rest) > 2:
         raise ValueError(f"{text!r} is not MODEL[@SIZE][/BACKEND[/PRECISION]]")
     if backend and backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; known: {', '.join(BACKENDS)}")
     if precision and precision not in device.PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}; known: {', '.join(device.PRECISIONS)}")
-    return Choice(model, backend or "auto", precision, int(size) if size else None)
+    return Choice.of(path + ending + head, backend or "auto", precision)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -30,9 +30,10 @@ def main() -> None:
 
 
 def _livepose(args: argparse.Namespace) -> tuple[Step, str, str]:
-    from livepose.cli import spin_less
+    from livepose.cli import few_arenas, spin_less
 
     spin_less()
+    few_arenas()
     from livepose.engine import device
     from livepose.engine.building import build
     from livepose.engine.loading import Choice
@@ -43,7 +44,8 @@ def _livepose(args: argparse.Namespace) -> tuple[Step, str, str]:
     device.set_cpu_threads(args.threads)
     placement = device.choose(args.device, args.precision)
     settings = EngineSettings(people=args.people)
-    predict, note = build(Choice(args.model, args.backend), placement, settings)
+    choice = Choice.of(args.model, args.backend)
+    predict, note = build(choice, placement, settings)
     if note:
         raise SystemExit(note)
 
@@ -56,7 +58,7 @@ def _livepose(args: argparse.Namespace) -> tuple[Step, str, str]:
         return Seen(people, spent.get("forward", 0.0) + spent.get("decode", 0.0))
 
     backend = predict.backend
-    name = f"livepose {Path(args.model).stem} ({backend.name}, {backend.precision})"
+    name = f"livepose {choice.name} ({backend.name}, {backend.precision})"
     return step, name, placement.device_name
 
 

@@ -108,7 +108,7 @@ def run(make_session: SessionFactory, options: HeadlessOptions) -> dict[str, Any
     if options.trace:
         write_trace(options.trace, timelines)
     seconds = (last or 0.0) - (begin or 0.0)
-    return report(stats, frames=len(timelines), seconds=seconds, model=session.model)
+    return report(stats, frames=len(timelines), seconds=seconds, model=session.choice.name)
 
 
 def _tell(event: Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from livepose.engine.backends import Backend
 from livepose.engine.backends.prepare import prepare
 from livepose.engine.device import PRECISIONS, Placement, choose
 from livepose.models.networks import PoseNetwork
+from livepose.models.store import find, read_card
 
 LoadModel = Callable[[str], PoseNetwork]
 # Networks that stay ready to go back to.
@@ -37,6 +39,31 @@ class Choice:
     threads: int = 0
     device: str = ""
     squares: int = 1
+
+    @classmethod
+    def of(cls, text: str, backend: str = "auto", precision: str = "") -> Choice:
+        """MODEL[@SIZE], for example ``base`` or ``lite@160``, as the command line has it.
+
+        Raises:
+            ValueError: what comes after the @ is no number.
+        """
+        model, at, size = text.rpartition("@")
+        if not at or "/" in size or size.endswith(".safetensors"):
+            return cls(text, backend, precision)
+        if not model or not size.isdigit():
+            raise ValueError(f"{text!r} is not MODEL[@SIZE], for example lite@160")
+        return cls(model, backend, precision, int(size))
+
+    @property
+    def name(self) -> str:
+        """For people to read: the file's name alone, and the size if it was asked for."""
+        return Path(self.model).stem + (f"@{self.size}" if self.size else "")
+
+    def check(self) -> None:
+        """Raises `WeightsError` where there is no such model, ValueError where it does not take
+        squares of this size.
+        """
+        backends.config_at(read_card(find(self.model)).config, self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class Session:
     Args:
         source: what `livepose.capture.parse_source` takes, or a source. None: the first camera,
             and where there is none, the bundled clip (told by an event of kind ``no-camera``).
-        model: name of a shipped model or path to a .safetensors file.
+        model: name of a shipped model or path to a .safetensors file, with @PIXELS behind it for
+            squares of another size.
         device, precision: see `livepose.engine.device.choose`. backend: a name of
             `livepose.engine.backends.BACKENDS`.
         lossless: every picture is processed, however long it takes (no live demo, then).
@@ -104,7 +105,7 @@ class Session:
         The old one works until the new one is ready. A name alone keeps the backend.
         """
         if isinstance(choice, str):
-            choice = Choice(choice, self._networks.wished.backend)
+            choice = Choice.of(choice, self._networks.wished.backend)
         self._networks.use(choice)
 
     def compare(self, choice: Choice | None) -> None:

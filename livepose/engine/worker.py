@@ -62,7 +62,7 @@ class InferenceThread:
         load_detector: LoadDetector = load_detector,
     ) -> None:
         self.networks = Networks(
-            Choice(model, backend), placement, load, load_detector, on_event, self.redo
+            Choice.of(model, backend), placement, load, load_detector, on_event, self.redo
         )
         self.want_heatmaps = False
         self.settings = EngineSettings()

@@ -186,8 +186,12 @@ def measure(
     metres = to_metres(points, samples.camera, samples.xyz[:, INDEX["pelvis"], 2])
     ends = [INDEX[n] for n in ("head_top", "pelvis", "left_ankle", "right_ankle")]
     whole = counts[:, ends].all(1)
-    for name, rows in (("3d", whole | True), ("3d_full_body", whole), ("3d_upper_body", ~whole)):
-        figures[name] = asdict(score_3d(metres[rows], samples.xyz[rows], counts[rows]))
+    everybody, seen = np.full(len(whole), True), samples.present == 1
+    for name, rows, which in (
+        ("3d", everybody, counts), ("3d_full_body", whole, counts),
+        ("3d_upper_body", ~whole, counts), ("3d_visible", everybody, counts & seen),
+    ):  # fmt: skip
+        figures[name] = asdict(score_3d(metres[rows], samples.xyz[rows], which[rows]))
         per_joint = figures[name].pop("per_joint")
         if name == "3d":
             detail |= {"pck_3d" if m == "pck" else m: {"per_joint": v, "per_group": grouped(v)}
@@ -225,7 +229,7 @@ def _print(figures: dict[str, Any]) -> None:
         share, auc = (100 * figures[name] for name in ("pck_head_neck", "pck_head_neck_auc"))
         print(f"PCK@0.5 of top of the head to neck (there are no head boxes: not MPII's PCKh): "
               f"{share:.2f} %, AUC {auc:.2f} %")  # fmt: skip
-    for name in ("3d", "3d_full_body", "3d_upper_body"):
+    for name in ("3d", "3d_full_body", "3d_upper_body", "3d_visible"):
         if name in figures and (f := figures[name])["joints"]:
             print(f"{name}: MPJPE {f['mpjpe']:.1f} mm, PA-MPJPE {f['pa_mpjpe']:.1f} mm, "
                   f"PCK@150mm {100 * f['pck']:.1f} %, AUC {100 * f['auc']:.1f} %")  # fmt: skip

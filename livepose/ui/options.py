@@ -64,17 +64,13 @@ class AppOptions:
     """Options of the window; what is None is taken from the last time or from the machine.
 
     session_factory: makes the session from its two callbacks (called on worker threads).
-    source, model, device, precision: as asked for, for messages and the first look of the
-    pickers; the session decides what it gets.
+    device: as asked for; the session decides what it gets.
     theme: ``"system"``, ``"light"`` or ``"dark"``. settings: an ini file in place of the user's
     settings. samples: multisampling of the 3D view (None: 4 on a GPU, 0 in software).
     """
 
     session_factory: SessionFactory
-    source: str | None = None
-    model: str | None = None
     device: str = "auto"
-    precision: str = "auto"
     mirror: bool | None = None
     size: tuple[int, int] | None = None
     theme: str | None = None

@@ -21,8 +21,9 @@ from livepose import resources
 from livepose.bench.measure import memory_mb
 from livepose.capture import CaptureOptions
 from livepose.engine.device import set_cpu_threads
+from livepose.engine.loading import Choice
 from livepose.engine.session import DEFAULT_MODEL, Session
-from livepose.models.store import WeightsError, find, read_card
+from livepose.models.store import WeightsError
 from livepose.ui.display import display_problem
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _PICTURES_AN_HOUR = 30 * 3600
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--source", default=str(resources.CLIP), help="video (default: bundled)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or .safetensors file")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="MODEL[@SIZE], as of livepose run")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--fast", action="store_true",
                         help="time-lapse: pictures as fast as they are painted")  # fmt: skip
@@ -47,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        read_card(find(args.model))
-    except WeightsError as error:
+        Choice.of(args.model).check()
+    except (WeightsError, ValueError) as error:
         print(f"livepose soak: {error}", file=sys.stderr)
         return 2
     if problem := display_problem():
@@ -124,7 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 args.source, args.model, options=capture, backend=args.backend,
                 on_result=on_result, on_event=on_event, lossless=args.fast,
             ),
-            model=args.model, size=(1280, 720), settings=str(Path(folder) / "settings.ini"),
+            size=(1280, 720), settings=str(Path(folder) / "settings.ini"),
         ))  # fmt: skip
         logs: list[Log] = []
         ticking = QTimer(interval=_TICK_MS, timeout=lambda: logs[0].tick(time.monotonic()))

@@ -74,7 +74,9 @@ def test_what_shall_run_is_read_from_one_word() -> None:
     assert parse("base@192/torch/float32") == Choice("base", "torch", "float32", 192)
     assert parse("dir/x.safetensors") == Choice("dir/x.safetensors")
     assert parse("dir/x.safetensors/torch") == Choice("dir/x.safetensors", "torch")
-    for wrong in ("base@big", "base/abacus", "base/torch/int3", "a/torch/float32/more"):
+    assert parse("dir@home/x.safetensors") == Choice("dir@home/x.safetensors")
+    assert parse("dir@home/x.safetensors@160") == Choice("dir@home/x.safetensors", size=160)
+    for wrong in ("base@big", "@160", "base/abacus", "base/torch/int3", "a/torch/float32/more"):
         with pytest.raises(ValueError, match=r"unknown|is not"):
             parse(wrong)
 

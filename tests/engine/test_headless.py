@@ -121,6 +121,8 @@ def test_drawing_leaves_the_frame_alone() -> None:
         ["--source", "/dev/video97"],
         ["--source", "synthetic", "--device", "tpu"],
         ["--source", "synthetic", "--model", "nonsense"],
+        ["--source", "synthetic", "--model", "lite@many"],
+        ["--source", "synthetic", "--model", "lite@100"],  # not a multiple of its stride
         ["--source", "synthetic", "--fps", "-3"],
     ],
 )
@@ -139,6 +141,14 @@ def test_command_headless_on_the_synthetic_source(tmp_path: Path, capsys) -> Non
     assert {"stages", "end_to_end", "fps", "dropped"} <= set(figures)
     assert figures["frames"] == 5
     assert "forward" in capsys.readouterr().out
+
+
+def test_a_model_may_look_at_smaller_squares(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    way = ["--model", "lite@96", "--backend", "torch", "--device", "cpu"]
+    assert cli.main(["run", "--headless", "--source", "synthetic:320x240@30", "--frames", "3",
+                     "--json", str(out), *way]) == 0  # fmt: skip
+    assert json.loads(out.read_text())["model"] == "lite@96"
 
 
 def test_without_display_a_fresh_process_writes_video_and_report(tmp_path: Path) -> None:

@@ -155,6 +155,14 @@ def test_measures_follow_the_labels(tmp_path: Path) -> None:
     assert figures["3d_full_body"]["joints"] == 0
     assert figures["3d_upper_body"] == figures["3d"]
     assert figures["detail"].keys() == {"pck_head_neck", "mpjpe", "pa_mpjpe", "pck_3d"}
+    # What cannot be seen has a measure without it.
+    away = np.zeros((2, J))
+    away[:, INDEX["left_wrist"]] = 30
+    s.present[:, INDEX["left_wrist"]] = 0
+    hidden = measure(s, np.dstack([s.joints, away]))
+    assert hidden["3d"]["mpjpe"] > 10
+    assert hidden["3d_visible"]["mpjpe"] == pytest.approx(0, abs=1e-3)
+    assert hidden["3d_visible"]["joints"] == hidden["3d"]["joints"] - 2
     # Sizes that are known need no pictures.
     for path in paths:
         path.unlink()

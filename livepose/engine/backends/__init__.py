@@ -27,16 +27,22 @@ def takes_sizes(config: NetworkConfig) -> bool:
     return not isinstance(config, MultiTaskConfig) and config.output != "fc"
 
 
-def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
-    """The network with squares of so many pixels, None for its own.
+def config_at(config: NetworkConfig, size: int | None) -> NetworkConfig:
+    """Of the same network for squares of so many pixels, None for its own.
 
     Raises:
         ValueError: it cannot take them.
     """
-    if size is not None and size != net.config.input_size:
-        if not takes_sizes(net.config):
-            raise ValueError(f"this network takes {net.config.input_size} pixels only")
-        net.config = replace(net.config, input_size=size)
+    if size is None or size == config.input_size:
+        return config
+    if not takes_sizes(config):
+        raise ValueError(f"this network takes {config.input_size} pixels only")
+    return replace(config, input_size=size)
+
+
+def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
+    """The network, for squares of another size from now on, see `config_at`."""
+    net.config = config_at(net.config, size)
     return net
 
 

@@ -7,7 +7,7 @@ legs and face each have their own say: networks swap legs only, as often as the 
 
 Sides that were not apart a moment ago tell nothing by where they were. But no back is twisted by
 half a turn: where shoulders and hips point to opposite sides, those are wrong that did not lately.
-And a front that is taken for a back, or a back for a front, waits for a second picture
+And a front that is taken for a back, or a back for a front, waits for a third picture
 (`Sides.crossed`); those that are as they were lately are not swapped, whatever was expected.
 """
 
@@ -49,7 +49,9 @@ class Sides:
     def __init__(self) -> None:
         self._pictures = np.zeros(len(_PARTS), int)
         self._since_s = np.zeros(len(_PARTS))
+        self._crossing = np.zeros(2, int)  # pictures, of shoulders and hips
         self._across: np.ndarray | None = None  # (2, D) from right to left, lately
+        self._before: np.ndarray | None = None  # the same, without the last picture
         self._time_s = 0.0
 
     def __call__(
@@ -80,7 +82,8 @@ class Sides:
         return order, turned
 
     def crossed(self, points: np.ndarray, last: np.ndarray, unit: float) -> np.ndarray:
-        """(J,) bool: shoulders and hips that have changed places in the picture all at once.
+        """(J,) bool: shoulders and hips that have changed places in the picture all at once, and
+        not for so many pictures that they are believed.
 
         Whoever turns round is seen from the side on the way; a network that takes a front for a
         back shows no such picture.
@@ -88,10 +91,16 @@ class Sides:
         Args:
             points, unit: as of a call, in the order that it gave. last: (J, D), as they were shown.
         """
-        new = (self._facing(points, unit) < 0) & (_widths(points) * _widths(last) < 0)
+        # Where they are held, they may lie on each other: then the picture before tells nothing.
+        other = (_widths(points) * _widths(last) < 0) | (self._crossing > 0)
+        new = (self._facing(points, unit) < 0) & other
+        self._crossing = np.where(new, self._crossing + 1, 0)
+        doubtful = new & (self._crossing < _BELIEVE)
+        if self._across is not None and self._before is not None:  # it has told nothing yet
+            self._across[doubtful] = self._before[doubtful]
         out = np.zeros(J, bool)
         for side in (_LEFT, _RIGHT):
-            out[side] = new
+            out[side] = doubtful
         return out
 
     def _facing(self, points: np.ndarray, unit: float) -> np.ndarray:
@@ -128,6 +137,7 @@ class Sides:
             self._across = across
         flipped = turned[_LEFT] != _LEFT
         self._across[flipped] *= -1
+        self._before = self._across.copy()
         share = 1 - math.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
         self._across = self._across + share * (across - self._across)
         self._time_s = time_s

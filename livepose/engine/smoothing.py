@@ -131,7 +131,7 @@ class PointFilter:
         Args:
             points: (N, D), all finite. confidence: (N,) in 0..1.
             time_s: when the picture was taken. unit: the person's size in the unit of the points.
-            doubtful: (N,) bool, those to stay where they are until a second picture agrees.
+            doubtful: (N,) bool, those to stay where they are, whatever the picture says.
         """
         points = points.astype(float)
         state = self._fresh(time_s)
@@ -192,9 +192,9 @@ def _gated(
     reach = unit * max(_GATE_LEAST, _GATE * dt)
     expected = state.ahead(dt)
     jumps = np.linalg.norm(points - expected, axis=1) > reach
+    jumps &= ~(np.linalg.norm(points - state.doubted, axis=1) < reach)
     if doubtful is not None:
         jumps |= doubtful
-    jumps &= ~(np.linalg.norm(points - state.doubted, axis=1) < reach)
     state.doubted = np.where(jumps[:, None], points, np.inf)
     # Where doubtful points seemed to go, says nothing about where they are.
     held = expected if doubtful is None else np.where(doubtful[:, None], state.raw, expected)

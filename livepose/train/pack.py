@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mean-with", nargs="+", default=[], metavar="WEIGHTS",
-        help="packs the mean of the run's weights and these, of stages before it or beside it",
+        help="packs the mean of the run's weights and these, of stages before it or beside it; "
+        "what is named twice counts twice",
     )  # fmt: skip
     parser.add_argument(
         "--own", nargs="+", default=[], metavar="LAYERS",
@@ -52,8 +54,8 @@ def trained(
     """The network of a run, in float32 on the CPU.
 
     size: pixels of its input, in place of the run's. mean_with: other weights, each of which counts
-    as much as the run's; the mean of a layer is over those that have it. own: what the names of
-    layers begin with of which no mean is taken.
+    as much as the run's, or twice that if it is named twice; the mean of a layer is over those that
+    have it. own: what the names of layers begin with of which no mean is taken.
 
     Raises:
         WeightsError: the weights that the run started from, or others, are gone.
@@ -64,13 +66,16 @@ def trained(
     training, chosen = about(run, command)
     others = {Path(name).name: load_model(name) for name in mean_with}
     net = build(config_of(training["config"]["network"]))
-    states = [other.state_dict() for other, _ in others.values()]
+    times = Counter(Path(name).name for name in mean_with)
+    states = [others[name][0].state_dict() for name in times.elements()]
     net.load_state_dict(mean([weights, *states], own))
     measured = {"validation_pck": chosen["pck"], "validation_auc": chosen["auc"]}
     if others:
         told = ("command", "seed", "steps", "squares", "hours", "machine")
-        training["mean_with"] = {name: {k: card.training.get(k) for k in told}
-                                 for name, (_, card) in others.items()}  # fmt: skip
+        training["mean_with"] = {
+            name: {"times": times[name], **{k: card.training.get(k) for k in told}}
+            for name, (_, card) in others.items()
+        }
         training["mean_without"] = list(own)
         for _, card in others.values():
             training["data"] = {**card.training.get("data", {}), **training["data"]}

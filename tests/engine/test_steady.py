@@ -196,12 +196,18 @@ def test_nor_where_somebody_seemed_to_be_turning() -> None:
     assert (shown * shown[0] > 0).all()
 
 
-def test_a_sudden_turn_is_believed_in_the_second_picture() -> None:
+def test_nor_for_two_pictures() -> None:
+    turns = np.full(60, 1.0)
+    turns[40:42] = np.pi - 1.0
+    assert (widths(turns) * widths(turns)[0] > 0).all()
+
+
+def test_a_sudden_turn_is_believed_in_the_third_picture() -> None:
     turns = np.full(60, 1.0)
     turns[40:] = np.pi - turns[40:]
     shown = widths(turns)
-    assert (shown[:41] * shown[0] > 0).all()
-    assert (shown[42:] * shown[0] < 0).all()
+    assert (shown[:42] * shown[0] > 0).all()
+    assert (shown[43:] * shown[0] < 0).all()
 
 
 def test_another_height_is_another_size() -> None:

@@ -409,6 +409,12 @@ def test_train_and_pack_commands(shared: Path, tmp_path: Path, capsys) -> None: 
     halfway = (first[name] + second_[name]) / 2
     assert torch.allclose(packed[name], halfway, rtol=2e-3, atol=1e-5)
     assert torch.equal(packed["context.norm.weight"], second_["context.norm.weight"])
+    assert cli.main([*both, "--mean-with", str(out), str(out)]) == 0
+    card = json.loads((tmp_path / "w/mean.json").read_text())
+    assert card["training"]["mean_with"]["tiny.safetensors"]["times"] == 2
+    packed = load_model(str(tmp_path / "w/mean.safetensors"))[0].state_dict()
+    nearer = (2 * first[name] + second_[name]) / 3
+    assert torch.allclose(packed[name], nearer, rtol=2e-3, atol=1e-5)
     assert cli.main([*both, "--mean-with", str(tmp_path / "w/gone.safetensors")]) == 2
     larger = ["pack", str(run2), "--out", str(out2), "--command", "livepose train 2", "--size"]
     assert cli.main([*larger, "96"]) == 0

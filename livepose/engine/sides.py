@@ -8,7 +8,7 @@ legs and face each have their own say: networks swap legs only, as often as the 
 Sides that were not apart a moment ago tell nothing by where they were. But no back is twisted by
 half a turn: where shoulders and hips point to opposite sides, those are wrong that did not lately.
 And a front that is taken for a back, or a back for a front, waits for a third picture
-(`Sides.crossed`); those that are as they were lately are not swapped, whatever was expected.
+(`Sides._crossed`); those that are as they were lately are not swapped, whatever was expected.
 """
 
 from __future__ import annotations
@@ -51,22 +51,23 @@ class Sides:
         self._since_s = np.zeros(len(_PARTS))
         self._crossing = np.zeros(2, int)  # pictures, of shoulders and hips
         self._across: np.ndarray | None = None  # (2, D) from right to left, lately
-        self._before: np.ndarray | None = None  # the same, without the last picture
         self._time_s = 0.0
 
     def __call__(
-        self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, time_s: float,
-        unit: float,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        self, points: np.ndarray, expected: np.ndarray, last: np.ndarray, confidence: np.ndarray,
+        time_s: float, unit: float,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
         """Which way round a picture has to be taken.
 
         Args:
-            points, expected: (J, D), what the network says and what was to be expected.
+            points, expected, last: (J, D), what the network says, what was to be expected, and what
+                was shown of the picture before.
             confidence: (J,). time_s: of the picture. unit: the person's size in the unit of points.
 
         Returns:
-            ``(order, turned)``, (J,) indices: the joints are ``points[order]``, and whatever is
-            remembered of joint j is from now on of joint ``turned[j]``.
+            ``(order, turned, doubtful)``: (J,) indices, the joints are ``points[order]``, and
+            whatever is remembered of joint j is from now on of joint ``turned[j]``; (J,) bool,
+            which joints of that order are not to be believed yet.
         """
         swapped = _swapped(points, expected, confidence, unit)
         facing = self._facing(points, unit)
@@ -78,30 +79,32 @@ class Sides:
         lasting = (self._pictures >= _BELIEVE) & (time_s - self._since_s >= _BELIEVE_S)
         self._pictures[lasting] = 0
         order, turned = _exchange(swapped & ~lasting), _exchange(lasting)
-        self._remember(points[order], turned, time_s)
-        return order, turned
+        points = points[order]
+        before, self._across = self._lately(points, turned, time_s)
+        self._time_s = time_s
+        crossed = self._crossed(points, last[turned], unit)
+        self._across[crossed] = before[crossed]
+        doubtful = np.zeros(J, bool)
+        for side in (_LEFT, _RIGHT):
+            doubtful[side] = crossed
+        return order, turned, doubtful
 
-    def crossed(self, points: np.ndarray, last: np.ndarray, unit: float) -> np.ndarray:
-        """(J,) bool: shoulders and hips that have changed places in the picture all at once, and
+    def _crossed(self, points: np.ndarray, last: np.ndarray, unit: float) -> np.ndarray:
+        """(2,) bool: shoulders and hips that have changed places in the picture all at once, and
         not for so many pictures that they are believed.
 
         Whoever turns round is seen from the side on the way; a network that takes a front for a
         back shows no such picture.
 
         Args:
-            points, unit: as of a call, in the order that it gave. last: (J, D), as they were shown.
+            points, last: (J, D), in their new order.
         """
         # Where they are held, they may lie on each other: then the picture before tells nothing.
         other = (_widths(points) * _widths(last) < 0) | (self._crossing > 0)
         new = (self._facing(points, unit) < 0) & other
         self._crossing = np.where(new, self._crossing + 1, 0)
-        doubtful = new & (self._crossing < _BELIEVE)
-        if self._across is not None and self._before is not None:  # it has told nothing yet
-            self._across[doubtful] = self._before[doubtful]
-        out = np.zeros(J, bool)
-        for side in (_LEFT, _RIGHT):
-            out[side] = doubtful
-        return out
+        doubtful: np.ndarray = new & (self._crossing < _BELIEVE)
+        return doubtful
 
     def _facing(self, points: np.ndarray, unit: float) -> np.ndarray:
         """(2,) of shoulders and hips: 1 as lately, -1 the other way round, 0 if not told."""
@@ -131,16 +134,15 @@ class Sides:
         wrong[_WHOLE[part] if nearer > 0 else _FIRST[part]] = True
         return wrong
 
-    def _remember(self, points: np.ndarray, turned: np.ndarray, time_s: float) -> None:
+    def _lately(
+        self, points: np.ndarray, turned: np.ndarray, time_s: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(2, D) from right to left, lately: without this picture, and with it."""
         across = points[_LEFT] - points[_RIGHT]
-        if self._across is None:
-            self._across = across
-        flipped = turned[_LEFT] != _LEFT
-        self._across[flipped] *= -1
-        self._before = self._across.copy()
+        before = across if self._across is None else self._across
+        before = np.where((turned[_LEFT] != _LEFT)[:, None], -before, before)
         share = 1 - math.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
-        self._across = self._across + share * (across - self._across)
-        self._time_s = time_s
+        return before, before + share * (across - before)
 
 
 def _swapped(

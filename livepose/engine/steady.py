@@ -61,12 +61,11 @@ class _One:
         self.points.settings = settings
         expected, doubtful = self.points.expected(time_s), None
         if expected is not None:
-            order, turned = self.sides(points, expected, confidence, time_s, unit)
-            self.points.reorder(turned)
-            points, confidence = points[order], confidence[order]
             last = self.points.last
             assert last is not None  # something is expected
-            doubtful = self.sides.crossed(points, last, unit)
+            order, turned, doubtful = self.sides(points, expected, last, confidence, time_s, unit)
+            self.points.reorder(turned)
+            points, confidence = points[order], confidence[order]
         points = self.points(points, confidence, time_s, unit, doubtful)
         lag = self.points.lag_s
         if settings.predict:

@@ -289,7 +289,8 @@ class MargiPose(nn.Module):
                 likely = self.lifting.odds(depth, self.config.depth_cells)
                 zy, xz = zy + likely[..., None, :], xz + likely[..., None]
             zy, xz = dsnt.flat_softmax(zy), dsnt.flat_softmax(xz)
-            z = dsnt.dsnt((zy.sum(-2) + xz.sum(-1)) / 2, dims=1)
+            # Of the marginals: the other means of these maps are not wanted.
+            z = (dsnt.dsnt(zy.sum(-2), dims=1) + dsnt.dsnt(xz.sum(-1), dims=1)) / 2
         return Output(torch.cat([at, z], -1), confidence, xy, zy, xz, raw)
 
     def stages(self, logits: Logits, out: Output) -> tuple[tuple[Tensor | None, ...], ...]:

@@ -64,7 +64,7 @@ def trained(
     """
     weights = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     training, chosen = about(run, command)
-    others = {Path(name).name: load_model(name) for name in mean_with}
+    others = {Path(name).name: load_model(name) for name in dict.fromkeys(mean_with)}
     net = build(config_of(training["config"]["network"]))
     times = Counter(Path(name).name for name in mean_with)
     states = [others[name][0].state_dict() for name in times.elements()]

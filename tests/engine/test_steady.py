@@ -199,7 +199,8 @@ def test_nor_where_somebody_seemed_to_be_turning() -> None:
 def test_nor_for_two_pictures() -> None:
     turns = np.full(60, 1.0)
     turns[40:42] = np.pi - 1.0
-    assert (widths(turns) * widths(turns)[0] > 0).all()
+    shown = widths(turns)
+    assert (shown * shown[0] > 0).all()
 
 
 def test_a_sudden_turn_is_believed_in_the_third_picture() -> None:

@@ -17,7 +17,7 @@ MIN_JOINTS = 5
 MIN_SCORE = 0.25
 # Parts of its side that a region may be off before it moves.
 _SLACK = 0.05
-# Pixels of which the side of a region is a multiple, see `livepose.crop.cut`.
+# Pixels of which the corners of a region are multiples, see `livepose.crop.cut`.
 _GRID = 4
 # Parts of its side that a second look at somebody new is off the first.
 _ASIDE = 0.05
@@ -52,21 +52,21 @@ def following(pose: Found, width: int, height: int) -> Region | None:
     if pose.score < MIN_SCORE or sure.sum() < MIN_JOINTS:
         return None
     points = pose.joints[sure]
-    low, high = points.min(0), points.max(0)
-    cx, cy = (low + high) / 2
+    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    cx, cy = (left + right) / 2, (top + bottom) / 2
     if not (0 <= cx < width and 0 <= cy < height):
         return None
     # Where joints are outside the picture or hidden, the visible ones are only part of the person:
     # do not close in on them.
-    side = float((high - low).max()) * MARGIN / max(0.6, sure.mean())
+    side = max(right - left, bottom - top) * MARGIN / max(0.6, int(sure.sum()) / len(sure))
     smallest, largest = 0.08 * max(width, height), 1.5 * max(width, height)
-    return _on_pixels(float(cx), float(cy), min(max(side, smallest), largest))
+    return _on_pixels(cx, cy, min(max(side, smallest), largest))
 
 
 def _on_pixels(cx: float, cy: float, side: float) -> Region:
-    """The nearest square of whole pixels, `_GRID` of them at a time: the fastest to cut."""
+    """The nearest square whose corners are on a grid of `_GRID` pixels: the fastest to cut."""
     side = _GRID * max(1, round(side / _GRID))
-    x, y = (round(middle - (side - 1) / 2) for middle in (cx, cy))
+    x, y = (_GRID * round((middle - (side - 1) / 2) / _GRID) for middle in (cx, cy))
     return Region(x + (side - 1) / 2, y + (side - 1) / 2, float(side))
 
 
@@ -93,8 +93,8 @@ def usable(pose: Found) -> bool:
 
     One joint that is none would stay for ever in the means that it enters.
     """
-    numbers = (pose.joints, pose.depth, pose.confidence)
-    return pose.score >= MIN_SCORE and all(np.isfinite(n).all() for n in numbers)
+    numbers = np.concatenate([pose.joints.ravel(), pose.depth, pose.confidence])
+    return pose.score >= MIN_SCORE and bool(np.isfinite(numbers).all())
 
 
 def same(a: Region, b: Region) -> bool:

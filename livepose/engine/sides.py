@@ -28,6 +28,7 @@ for _row, _names in enumerate(_NAMES):
 _LIMBS, _WHOLE, _FIRST = slice(0, 3), (1, 2), (3, 4)
 _LEFT, _RIGHT = (np.array([INDEX[f"{side}_{name}"] for name in ("shoulder", "hip")])
                  for side in ("left", "right"))  # fmt: skip
+_BACK = (*_LEFT, *_RIGHT)
 _FLIP, _SAME = np.array(FLIP), np.arange(J)
 # Exchanged joints are nearer to what was expected by this part of the distance between the sides.
 _CLEARLY = 0.5
@@ -49,14 +50,14 @@ class Sides:
     def __init__(self) -> None:
         self._pictures = np.zeros(len(_PARTS), int)
         self._since_s = np.zeros(len(_PARTS))
-        self._crossing = np.zeros(2, int)  # pictures, of shoulders and hips
+        self._crossing = [0, 0]  # pictures, of shoulders and hips
         self._across: np.ndarray | None = None  # (2, D) from right to left, lately
         self._time_s = 0.0
 
     def __call__(
         self, points: np.ndarray, expected: np.ndarray, last: np.ndarray, confidence: np.ndarray,
         time_s: float, unit: float,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
         """Which way round a picture has to be taken.
 
         Args:
@@ -67,82 +68,102 @@ class Sides:
         Returns:
             ``(order, turned, doubtful)``: (J,) indices, the joints are ``points[order]``, and
             whatever is remembered of joint j is from now on of joint ``turned[j]``; (J,) bool,
-            which joints of that order are not to be believed yet.
+            which joints of that order are not to be believed yet. None where nothing changes and
+            nothing is doubtful.
         """
+        across = _across(points)
         swapped = _swapped(points, expected, confidence, unit)
-        facing = self._facing(points, unit)
-        if facing.max() > 0 and facing.min() >= 0:
+        facing = self._facing(across, unit)
+        if max(facing) > 0 and min(facing) >= 0:
             swapped[list(_WHOLE)] = False  # what was expected was wrong
-        swapped ^= self._twisted(points[_exchange(swapped)], expected, confidence, unit)
+        order = _exchange(swapped)
+        there = points if order is None else points[order]
+        swapped ^= self._twisted(there, expected, confidence, unit)
+        order, turned = self._believed(swapped, time_s)
+        if order is not None:
+            across = _across(points[order])
+        before = self._lately(across, turned, time_s)
+        crossed = self._crossed(across, _across(last if turned is None else last[turned]), unit)
+        if not any(crossed):
+            return order, turned, None
+        assert self._across is not None  # by `_lately`
+        doubtful = np.zeros(J, bool)
+        for k in np.flatnonzero(crossed):
+            self._across[k] = before[k]
+            doubtful[[_LEFT[k], _RIGHT[k]]] = True
+        return order, turned, doubtful
+
+    def _believed(
+        self, swapped: np.ndarray, time_s: float
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """``(order, turned)`` of `__call__`, by how long the parts have been swapped."""
+        if not (swapped.any() or self._pictures.any()):
+            return None, None
         self._since_s = np.where(self._pictures == 0, time_s, self._since_s)
         self._pictures = np.where(swapped, self._pictures + 1, 0)
         lasting = (self._pictures >= _BELIEVE) & (time_s - self._since_s >= _BELIEVE_S)
         self._pictures[lasting] = 0
-        order, turned = _exchange(swapped & ~lasting), _exchange(lasting)
-        points = points[order]
-        before, self._across = self._lately(points, turned, time_s)
-        self._time_s = time_s
-        crossed = self._crossed(points, last[turned], unit)
-        self._across[crossed] = before[crossed]
-        doubtful = np.zeros(J, bool)
-        for side in (_LEFT, _RIGHT):
-            doubtful[side] = crossed
-        return order, turned, doubtful
+        return _exchange(swapped & ~lasting), _exchange(lasting)
 
-    def _crossed(self, points: np.ndarray, last: np.ndarray, unit: float) -> np.ndarray:
-        """(2,) bool: shoulders and hips that have changed places in the picture all at once, and
+    def _crossed(self, across: np.ndarray, last: np.ndarray, unit: float) -> list[bool]:
+        """Of shoulders and hips: whether they have changed places in the picture all at once, and
         not for so many pictures that they are believed.
 
         Whoever turns round is seen from the side on the way; a network that takes a front for a
         back shows no such picture.
 
         Args:
-            points, last: (J, D), in their new order.
+            across, last: (2, D), from right to left in their new order, now and in the picture
+                before.
         """
-        # Where they are held, they may lie on each other: then the picture before tells nothing.
-        other = (_widths(points) * _widths(last) < 0) | (self._crossing > 0)
-        new = (self._facing(points, unit) < 0) & other
-        self._crossing = np.where(new, self._crossing + 1, 0)
-        doubtful: np.ndarray = new & (self._crossing < _BELIEVE)
+        facing, doubtful = self._facing(across, unit), [False, False]
+        for k, (now, then) in enumerate(zip(_widths(across), _widths(last), strict=True)):
+            # Where they are held, they may lie on each other: then the picture before tells
+            # nothing.
+            new = facing[k] < 0 and (now * then < 0 or self._crossing[k] > 0)
+            self._crossing[k] = self._crossing[k] + 1 if new else 0
+            doubtful[k] = new and self._crossing[k] < _BELIEVE
         return doubtful
 
-    def _facing(self, points: np.ndarray, unit: float) -> np.ndarray:
-        """(2,) of shoulders and hips: 1 as lately, -1 the other way round, 0 if not told."""
+    def _facing(self, across: np.ndarray, unit: float) -> list[int]:
+        """Of shoulders and hips: 1 as lately, -1 the other way round, 0 if not told."""
         if self._across is None:
-            return np.zeros(2)
-        now, lately = _widths(points), self._across[:, 0]
-        told = np.minimum(np.abs(now), np.abs(lately)) > _WIDTH * unit
-        return np.where(told, np.sign(now * lately), 0)
+            return [0, 0]
+        facing, least = [0, 0], _WIDTH * unit
+        for k, (now, lately) in enumerate(zip(_widths(across), _widths(self._across), strict=True)):
+            if min(abs(now), abs(lately)) > least:
+                facing[k] = 1 if now * lately > 0 else -1
+        return facing
 
     def _twisted(
         self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
-    ) -> np.ndarray:
+    ) -> np.ndarray | bool:
         """(parts,) bool: shoulders or hips, or whole arms or legs, that no back allows."""
-        wrong = np.zeros(len(_PARTS), bool)
-        across = points[_LEFT] - points[_RIGHT]
-        length = np.linalg.norm(across, axis=1)
-        sure = min(confidence[_LEFT].min(), confidence[_RIGHT].min()) >= _SURE
-        if self._across is None or not sure or length.min() < _WIDE * unit:
-            return wrong
-        if across[0] @ across[1] > _TWISTED * length.prod():
-            return wrong
-        part = int(((across * self._across).sum(1) / length).argmin())
+        if self._across is None or min(confidence[joint] for joint in _BACK) < _SURE:
+            return False
+        across = _across(points)
+        lengths = [math.hypot(*row) for row in across.tolist()]
+        if min(lengths) < _WIDE * unit:
+            return False
+        if across[0] @ across[1] > _TWISTED * lengths[0] * lengths[1]:
+            return False
+        part = int(((across * self._across).sum(1) / lengths).argmin())
         # The other joints of the limb may be right as they are.
         outer = _PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]
         outer = outer * np.minimum(confidence, confidence[_FLIP])
         nearer = outer @ (_apart(points, expected) - _apart(points[_FLIP], expected))
+        wrong = np.zeros(len(_PARTS), bool)
         wrong[_WHOLE[part] if nearer > 0 else _FIRST[part]] = True
         return wrong
 
-    def _lately(
-        self, points: np.ndarray, turned: np.ndarray, time_s: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(2, D) from right to left, lately: without this picture, and with it."""
-        across = points[_LEFT] - points[_RIGHT]
+    def _lately(self, across: np.ndarray, turned: np.ndarray | None, time_s: float) -> np.ndarray:
+        """Remembers (2, D) from right to left; returns what was lately, without this picture."""
         before = across if self._across is None else self._across
-        before = np.where((turned[_LEFT] != _LEFT)[:, None], -before, before)
+        if turned is not None:
+            before = np.where((turned[_LEFT] != _LEFT)[:, None], -before, before)
         share = 1 - math.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
-        return before, before + share * (across - before)
+        self._across, self._time_s = before + share * (across - before), time_s
+        return before
 
 
 def _swapped(
@@ -151,26 +172,32 @@ def _swapped(
     """(parts,) bool: limbs and face whose sides lie the other way round than expected."""
     parts, out = _PARTS[_LIMBS], np.zeros(len(_PARTS), bool)
     weight = np.minimum(confidence, confidence[_FLIP])
-    off = _apart(np.stack([points, points[_FLIP], expected[_FLIP]]), expected)
+    off = _apart(np.array([points, points[_FLIP], expected[_FLIP]]), expected)
     own, other, apart = (off * weight) @ parts.T
     told = apart > _APART * unit * (parts @ weight)
     out[_LIMBS] = told & (own - other > _CLEARLY * apart)
     return out
 
 
-def _widths(points: np.ndarray) -> np.ndarray:
-    """(2,) how far the left of shoulders and hips is to the right of the right, in the picture."""
-    widths: np.ndarray = points[_LEFT, 0] - points[_RIGHT, 0]
-    return widths
+def _across(points: np.ndarray) -> np.ndarray:
+    """(2, D) from right to left, of shoulders and hips."""
+    across: np.ndarray = points[_LEFT] - points[_RIGHT]
+    return across
+
+
+def _widths(across: np.ndarray) -> list[float]:
+    """How far the left of shoulders and hips is to the right of the right, in the picture."""
+    return [float(row[0]) for row in across]
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    distance: np.ndarray = np.sqrt(((a - b) ** 2).sum(-1))
+    off = a - b
+    distance: np.ndarray = np.sqrt((off * off).sum(-1))
     return distance
 
 
-def _exchange(parts: np.ndarray) -> np.ndarray:
-    """(J,) indices that exchange the sides of these parts; what is exchanged twice stays."""
-    if not parts.any():
-        return _SAME
-    return np.where(parts @ _PARTS % 2 == 1, _FLIP, _SAME)
+def _exchange(parts: np.ndarray) -> np.ndarray | None:
+    """(J,) indices that exchange the sides of these parts; what is exchanged twice stays. None
+    where nothing is exchanged.
+    """
+    return np.where(parts @ _PARTS % 2 == 1, _FLIP, _SAME) if parts.any() else None

@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
+
+Value = TypeVar("Value", np.ndarray, float)
 
 # After so long without a measurement the old values say nothing about the new ones.
 RESET_S = 0.5
@@ -56,26 +59,86 @@ class Smoothing:
             )
 
 
-def alpha(cutoff: np.ndarray | float, dt: float) -> np.ndarray | float:
+def alpha(cutoff: Value, dt: float) -> Value:
     """Weight of a new value in a low-pass filter of first order; cutoff in Hz, dt in seconds."""
-    return 1 / (1 + 1 / (2 * math.pi * cutoff * dt))
+    return 1 - 1 / (1 + 2 * math.pi * cutoff * dt)
 
 
 @dataclass(slots=True)
-class _State:
-    points: np.ndarray
-    velocity: np.ndarray
-    motion: np.ndarray
-    raw: np.ndarray
-    doubted: np.ndarray
+class _Euro(Generic[Value]):
+    """The filter itself. raw: what came in last, at `time_s`; doubted: what was held back then."""
+
+    points: Value
+    velocity: Value
+    motion: Value
+    raw: Value
     time_s: float
-    before: tuple[np.ndarray, float]  # points and time one picture earlier
+    doubted: Value | None = None
+
+    def ahead(self, dt: float) -> Value:
+        """Where the raw points should be by then."""
+        return self.raw + self.velocity * dt
+
+    def step(self, raw: Value, weight: Value, time_s: float, unit: float, s: Smoothing) -> None:
+        """Takes in what comes next; weight: 0..1, how far it counts."""
+        dt = time_s - self.time_s
+        rate = (raw - self.raw) / dt
+        self.velocity = self.velocity + alpha(s.d_cutoff, dt) * (rate - self.velocity)
+        self.raw, self.time_s = raw, time_s
+        speed = abs(self.velocity) / unit
+        real = speed / (speed + _NOISE)
+        # Carried on to the painting, noise would count for more than within one step.
+        self.motion = real * real * self.velocity
+        # (1 - alpha) ** weight, see `alpha`.
+        keep = (1 + 2 * math.pi * dt * (s.min_cutoff + s.beta * real * speed)) ** -weight
+        expected = self.points + s.follow * dt * real * self.velocity
+        self.points = expected + (1 - keep) * (raw - expected)
+
+
+@dataclass(slots=True)
+class _State(_Euro[np.ndarray]):
+    before: tuple[np.ndarray, float] | None = None  # points and time one picture earlier
     late: float = 0.0  # sums of the lag's regression
     moved: float = 0.0
 
-    def ahead(self, dt: float) -> np.ndarray:
-        """Where the raw points should be by then."""
-        return self.raw + self.velocity * dt
+
+def _goes_on(state: _Euro[Value] | None, time_s: float) -> bool:
+    """Whether what was known a moment ago still says something."""
+    return state is not None and 0 <= time_s - state.time_s < RESET_S
+
+
+def _reach(dt: float, unit: float) -> float:
+    return unit * max(_GATE_LEAST, _GATE * dt)
+
+
+class NumberFilter:
+    """Filters one number over time, in a unit of its own: there is no person's size in it."""
+
+    def __init__(self, settings: Smoothing = Smoothing()) -> None:
+        self.settings = settings
+        self._state: _Euro[float] | None = None
+
+    def reset(self) -> None:
+        """The next number is taken as it is."""
+        self._state = None
+
+    def __call__(self, number: float, time_s: float) -> float:
+        """The steady number; time_s: when the picture was taken."""
+        state = self._state
+        if state is None or not _goes_on(state, time_s):
+            self._state = _Euro(number, 0.0, 0.0, number, time_s)
+            return number
+        dt = time_s - state.time_s
+        if not dt:
+            return state.points  # the same picture again
+        raw, doubted, reach = number, None, _reach(dt, 1.0)
+        if abs(number - state.ahead(dt)) > reach and not (
+            state.doubted is not None and abs(number - state.doubted) < reach
+        ):
+            raw, doubted = state.ahead(dt), number
+        state.step(raw, 1.0, time_s, 1.0, self.settings)
+        state.doubted = doubted
+        return state.points
 
 
 class PointFilter:
@@ -102,8 +165,10 @@ class PointFilter:
 
     def expected(self, time_s: float) -> np.ndarray | None:
         """(N, D) where the next points should be; None where nothing is known of them."""
-        state = self._fresh(time_s)
-        return None if state is None else state.ahead(time_s - state.time_s)
+        state = self._state
+        if state is None or not _goes_on(state, time_s):
+            return None
+        return state.ahead(time_s - state.time_s)
 
     @property
     def last(self) -> np.ndarray | None:
@@ -113,9 +178,12 @@ class PointFilter:
     def reorder(self, order: np.ndarray) -> None:
         """What is known of point n has been of point ``order[n]``."""
         state = self._state
-        if state is not None and (order != np.arange(len(order))).any():
-            for name in ("points", "velocity", "motion", "raw", "doubted"):
-                setattr(state, name, getattr(state, name)[order])
+        if state is None:
+            return
+        for name in ("points", "velocity", "motion", "raw", "doubted"):
+            if (known := getattr(state, name)) is not None:
+                setattr(state, name, known[order])
+        if state.before is not None:
             state.before = state.before[0][order], state.before[1]
 
     def reset(self) -> None:
@@ -134,68 +202,60 @@ class PointFilter:
             doubtful: (N,) bool, those to stay where they are, whatever the picture says.
         """
         points = points.astype(float)
-        state = self._fresh(time_s)
-        if state is not None and time_s == state.time_s:
-            return state.points  # the same picture again
-        if state is None:
-            nowhere, still = np.full_like(points, np.inf), np.zeros_like(points)
-            self._state = _State(points, still, still, points, nowhere, time_s, (points, time_s))
-            self.lag_s = 0.0
+        state = self._state
+        if state is None or not _goes_on(state, time_s):
+            still = np.zeros_like(points)
+            self._state, self.lag_s = _State(points, still, still, points, time_s), 0.0
             return points
-        dt = time_s - state.time_s
-        here = (state.points, state.time_s), state.raw
-        self._step(state, _gated(state, points, dt, unit, doubtful), confidence, dt, unit)
-        self._measure(state, *here, time_s, unit)
+        if time_s == state.time_s:
+            return state.points  # the same picture again
+        here, before = (state.points, state.time_s), state.raw
+        raw, state.doubted = _gated(state, points, time_s - state.time_s, unit, doubtful)
+        weight = np.minimum(np.maximum(confidence, 0.02), 1)[:, None]
+        state.step(raw, weight, time_s, unit, self.settings)
+        self._measure(state, here, before, unit)
         return state.points
 
-    def _fresh(self, time_s: float) -> _State | None:
-        """What was known a moment ago, if it still says something."""
-        state = self._state
-        return state if state is not None and 0 <= time_s - state.time_s < RESET_S else None
-
-    def _step(
-        self, state: _State, raw: np.ndarray, confidence: np.ndarray, dt: float, unit: float
-    ) -> None:
-        s = self.settings
-        rate = (raw - state.raw) / dt
-        state.velocity = state.velocity + alpha(s.d_cutoff, dt) * (rate - state.velocity)
-        state.raw = raw
-        speed = np.abs(state.velocity) / unit
-        real = speed / (speed + _NOISE)
-        # Carried on to the painting, noise would count for more than within one step.
-        state.motion = real**2 * state.velocity
-        weight = np.clip(confidence, 0.02, 1)[:, None]
-        keep = (1 - alpha(s.min_cutoff + s.beta * real * speed, dt)) ** weight
-        expected = state.points + s.follow * real * state.velocity * dt
-        state.points = expected + (1 - keep) * (raw - expected)
-
     def _measure(
-        self, state: _State, here: tuple[np.ndarray, float], raw: np.ndarray, time_s: float,
-        unit: float,
-    ) -> None:  # fmt: skip
+        self, state: _State, here: tuple[np.ndarray, float], raw: np.ndarray, unit: float
+    ) -> None:
         """The lag at the picture before, whose velocity is known from both of its neighbours."""
-        (points, at), (earlier, since) = here, state.before
-        state.before, state.time_s = here, time_s
-        if since == at:
+        (points, at), earlier, time_s = here, state.before, state.time_s
+        state.before = here
+        if earlier is None:
             return
-        velocity = (state.points - earlier) / (time_s - since) / unit
+        velocity = (state.points - earlier[0]) / ((time_s - earlier[1]) * unit)
         fade = 0.5 ** ((time_s - at) / _LAG_WINDOW_S)
-        state.late = fade * state.late + float((velocity * (raw - points)).sum()) / unit
-        state.moved = fade * state.moved + float((velocity**2).sum())
+        state.late = fade * state.late + float(np.vdot(velocity, raw - points)) / unit
+        state.moved = fade * state.moved + float(np.vdot(velocity, velocity))
         self.lag_s = state.late / state.moved if state.moved > 1e-9 else 0.0
 
 
 def _gated(
     state: _State, points: np.ndarray, dt: float, unit: float, doubtful: np.ndarray | None
-) -> np.ndarray:
-    """The points, those that jump held back until a second picture agrees."""
-    reach = unit * max(_GATE_LEAST, _GATE * dt)
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The points, those that jump held back until a second picture agrees; and what is held back.
+
+    Returns:
+        ``(points, doubted)``: (N, D) twice, infinite in the second what is not doubted; None for
+        nothing at all.
+    """
+    reach = _reach(dt, unit)
     expected = state.ahead(dt)
-    jumps = np.linalg.norm(points - expected, axis=1) > reach
-    jumps &= ~(np.linalg.norm(points - state.doubted, axis=1) < reach)
+    jumps = _far(points, expected, reach)
+    if state.doubted is not None:
+        jumps &= _far(points, state.doubted, reach)
     if doubtful is not None:
         jumps |= doubtful
-    state.doubted = np.where(jumps[:, None], points, np.inf)
+    if not jumps.any():
+        return points, None
     # Where doubtful points seemed to go, says nothing about where they are.
     held = expected if doubtful is None else np.where(doubtful[:, None], state.raw, expected)
-    return np.where(jumps[:, None], held, points)
+    return np.where(jumps[:, None], held, points), np.where(jumps[:, None], points, np.inf)
+
+
+def _far(a: np.ndarray, b: np.ndarray, reach: float) -> np.ndarray:
+    """(N,) bool: which of the points are farther apart than that."""
+    off = a - b
+    far: np.ndarray = (off * off).sum(1) > reach * reach
+    return far

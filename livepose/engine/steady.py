@@ -10,7 +10,7 @@ import numpy as np
 
 from livepose.engine.region import Found
 from livepose.engine.sides import Sides
-from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
+from livepose.engine.smoothing import RESET_S, NumberFilter, PointFilter, Smoothing
 from livepose.frames import Pose
 from livepose.lift import metric
 from livepose.lift.bones import Bones
@@ -48,7 +48,7 @@ class _One:
 
     points: PointFilter = field(default_factory=PointFilter)
     sides: Sides = field(default_factory=Sides)
-    distance: PointFilter = field(default_factory=lambda: PointFilter(_DISTANCE))
+    distance: NumberFilter = field(default_factory=lambda: NumberFilter(_DISTANCE))
     bones: Bones = field(default_factory=Bones)
     metres: float = math.nan  # away, at the picture before
     time_s: float = 0.0
@@ -64,8 +64,10 @@ class _One:
             last = self.points.last
             assert last is not None  # something is expected
             order, turned, doubtful = self.sides(points, expected, last, confidence, time_s, unit)
-            self.points.reorder(turned)
-            points, confidence = points[order], confidence[order]
+            if turned is not None:
+                self.points.reorder(turned)
+            if order is not None:
+                points, confidence = points[order], confidence[order]
         points = self.points(points, confidence, time_s, unit, doubtful)
         lag = self.points.lag_s
         if settings.predict:
@@ -75,8 +77,7 @@ class _One:
         return points, confidence, lag
 
     def steady_distance(self, metres: float, time_s: float) -> float:
-        log = self.distance(np.log([[metres]]), np.ones(1), time_s, 1.0)
-        return float(np.exp(log[0, 0]))
+        return math.exp(self.distance(math.log(metres), time_s))
 
 
 class Steady:
@@ -106,8 +107,8 @@ class Steady:
         if not people:
             return []
         ones = [self._ones.setdefault(id_, _One()) for id_, _ in people]
-        points = np.stack([np.column_stack([found.joints, found.depth]) for _, found in people])
-        confidence = np.stack([found.confidence for _, found in people])
+        points = np.array([np.column_stack([found.joints, found.depth]) for _, found in people])
+        confidence = np.array([found.confidence for _, found in people])
         lags = [0.0] * len(ones)
         if smoothing.on:
             self._locate(ones, points, confidence, time_s, camera, view)
@@ -120,7 +121,7 @@ class Steady:
         away = metric.distance(q, confidence, view.height)
         if smoothing.on:
             for k, one in enumerate(ones):
-                away[k] = one.steady_distance(away[k], time_s)
+                away[k] = one.steady_distance(float(away[k]), time_s)
         placed = q * away[:, None, None]
         position = placed[:, _PELVIS]
         xyz = placed - position[:, None]

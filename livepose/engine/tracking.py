@@ -70,8 +70,8 @@ def likeness(
 
 def _stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
     """Joints (P, J, 2), and which of them are sure (P, J)."""
-    joints = np.stack([pose.joints for pose in poses])
-    return joints, np.stack([pose.confidence for pose in poses]) >= SURE
+    joints = np.array([pose.joints for pose in poses])
+    return joints, np.array([pose.confidence for pose in poses]) >= SURE
 
 
 def _sizes(joints: np.ndarray, sure: np.ndarray) -> np.ndarray:
@@ -169,7 +169,7 @@ class Tracker:
         if not poses or not self.people:
             return []
         before, there = _stacked([p.found for p in self.people])
-        expected = np.stack([p.expected(time_s) for p in self.people])
+        expected = np.array([p.expected(time_s) for p in self.people])
         joints, sure = _stacked(poses)
         size = _sizes(before, there)[:, None]
         like = likeness(expected[:, None], joints, there[:, None] & sure, size)

@@ -15,7 +15,7 @@ from livepose.data.readers import read
 from livepose.data.samples import DataError, Samples
 from livepose.evaluate.protocol import evaluate, picture
 from livepose.models.networks import PoseNetwork
-from livepose.models.quantised import TENDER, observe, quantised
+from livepose.models.quantised import observe, quantised
 from livepose.models.store import WeightsError, find, load_model, save_model
 
 _BATCH = 8
@@ -26,9 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lsp", type=Path, required=True, help="Leeds Sports Pose: train and val")
     parser.add_argument("--pictures", type=int, default=200, help="so many of the train split")
     parser.add_argument(
-        "--leave", nargs="*", metavar="LAYERS",
-        help="what the names of layers begin with that stay in float32 (default: none, or if "
-        f"too much is lost {' '.join(TENDER)})",
+        "--leave", nargs="*", metavar="LAYERS", default=[],
+        help="what the names of layers begin with that stay in float32",
     )  # fmt: skip
     parser.add_argument(
         "--most", type=float, default=0.3, metavar="POINTS",
@@ -49,26 +48,22 @@ def main(args: argparse.Namespace) -> int:
         # What rounding loses is a few joints: the validation split alone is too small to say.
         others = train.take(np.setdiff1d(np.arange(len(train)), spread)[:: args.every])
         before = _score(net, val, others)
-        for leave in ((), TENDER) if args.leave is None else (args.leave,):
-            net.ranges = {k: ends for k, ends in seen.items() if not k.startswith(tuple(leave))}
-            if not net.ranges:
-                raise DataError("--leave leaves no layer to be rounded")
-            after = _score(quantised(net, net.ranges), val, others)
-            lost = 100 * (before - after)
-            print(f"{card.name}: PCK@0.2 on {len(val) + len(others)} pictures {100 * before:.2f} % "
-                  f"in float32, {100 * after:.2f} % in int8 but for {len(seen) - len(net.ranges)} "
-                  f"of {len(seen)} layers", flush=True)  # fmt: skip
-            if lost <= args.most:
-                break
+        net.ranges = {k: ends for k, ends in seen.items() if not k.startswith(tuple(args.leave))}
+        if not net.ranges:
+            raise DataError("--leave leaves no layer to be rounded")
+        after = _score(quantised(net, net.ranges), val, others)
+        print(f"{card.name}: PCK@0.2 on {len(val) + len(others)} pictures {100 * before:.2f} % "
+              f"in float32, {100 * after:.2f} % in int8 but for {len(seen) - len(net.ranges)} "
+              f"of {len(seen)} layers")  # fmt: skip
     except (DataError, WeightsError) as error:
         print(f"livepose quantise: {error}", file=sys.stderr)
         return 2
-    if lost > args.most:
+    if (lost := 100 * (before - after)) > args.most:
         print(f"livepose quantise: {lost:.2f} points are lost, more than {args.most:g}; "
               "the card is as it was", file=sys.stderr)  # fmt: skip
         return 1
     command = f"livepose quantise {card.name} --lsp DIR --pictures {len(spread)}"
-    told = {"command": command, "left": list(leave), "lost_points": round(lost, 3)}
+    told = {"command": command, "left": args.leave, "lost_points": round(lost, 3)}
     training = {**card.training, "int8": told}
     save_model(find(args.model), net, training, card.measured)
     return 0

@@ -4,15 +4,19 @@ twice as fast on most CPUs.
 What goes into a layer is rounded to 256 steps between two ends that were seen on pictures
 (`observe`), its weights to 255 steps about 0 for each output channel: Jacob et al. 2018,
 "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-section 2. `quantised` rounds in float32, and so shows in torch how exact it is; a runtime that
-finds the rounding in a graph multiplies in integers (`livepose.engine.backends`).
+section 2. Rounding the few weights of a depthwise channel moves all that it puts out to one side;
+by how much, follows from the mean of what goes in, and the bias takes it back: Nagel et al. 2019,
+"Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2.
+
+`quantised` rounds in float32, and so shows in torch how exact it is; a runtime that finds the
+rounding in a graph multiplies in integers (`livepose.engine.backends`).
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +25,17 @@ from torch.nn.utils import parametrize
 from livepose.models.context import Context
 from livepose.models.movenet import Block, Conv
 
-# Lowest and highest number that goes into a layer, by the layer's name.
-Ranges = Mapping[str, tuple[float, float]]
-# Layers that rounding harms most: the first block, with few channels at half of the input's size,
-# makes half of the error in coordinates, and heatmaps want fine steps (docs/training.md).
-TENDER = ("trunk.block_0.", "joints.")
+
+class Range(NamedTuple):
+    """What goes into a layer: lowest and highest number, and for a depthwise one the mean of each
+    channel; () if it is not known."""
+
+    low: float
+    high: float
+    mean: tuple[float, ...] = ()
+
+
+Ranges = Mapping[str, Range]  # by the layer's name
 _CUT = 1e-4  # of the numbers at either end: they are clipped, and leave finer steps to the others
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -49,13 +59,18 @@ def _weighted(net: nn.Module) -> set[Conv | nn.Linear]:
 
 
 @torch.inference_mode()
-def observe(net: nn.Module, batches: Iterable[Tensor]) -> dict[str, tuple[float, float]]:
+def observe(net: nn.Module, batches: Iterable[Tensor]) -> dict[str, Range]:
     """What goes into the layers of a network that looks at (B, 3, H, W) pictures in -1..1."""
     ends: dict[str, list[tuple[float, float]]] = {name: [] for name in layers(net)}
+    means: dict[str, list[Tensor]] = {name: [] for name in ends}
 
     def hook(name: str) -> torch.utils.hooks.RemovableHandle:
-        def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            x = inputs[0].float().flatten()
+        def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0].float()
+            # Elsewhere so many weights are added up that their errors hardly matter.
+            if isinstance(layer, Conv) and layer.groups > 1:
+                means[name].append(x.mean((0, 2, 3)))
+            x = x.flatten()
             k = max(1, int(_CUT * x.numel()))
             ends[name].append((-float(torch.topk(-x, k, sorted=False).values.min()),
                                float(torch.topk(x, k, sorted=False).values.min())))  # fmt: skip
@@ -69,7 +84,11 @@ def observe(net: nn.Module, batches: Iterable[Tensor]) -> dict[str, tuple[float,
     finally:
         for each in hooks:
             each.remove()
-    return {name: (min(0.0, *(low for low, _ in seen)), max(1e-6, *(high for _, high in seen)))
+    # As exact as they are kept on disk.
+    mean = {name: tuple(torch.stack(seen).mean(0).half().tolist()) for name, seen in means.items()
+            if seen}  # fmt: skip
+    return {name: Range(min(0.0, *(low for low, _ in seen)), max(1e-6, *(high for _, high in seen)),
+                        mean.get(name, ()))
             for name, seen in ends.items()}  # fmt: skip
 
 
@@ -83,12 +102,19 @@ def quantised(net: Net, ranges: Ranges) -> Net:
     found, weighted = layers(net), _weighted(net)
     if not ranges or set(ranges) - set(found):
         raise ValueError("the ranges for int8 are those of another network")
-    for name, ends in ranges.items():
-        found[name].register_forward_pre_hook(_Rounded(*ends))
-    rounded = [module for name, module in net.named_modules()
-               if module in weighted and name.removesuffix(".expand") in ranges]  # fmt: skip
-    for module in rounded:
-        parametrize.register_parametrization(module, "weight", _RoundedWeight(module.weight))
+    for name, (low, high, _) in ranges.items():
+        found[name].register_forward_pre_hook(_Rounded(low, high))
+    rounded = {name: module for name, module in net.named_modules()
+               if module in weighted and name.removesuffix(".expand") in ranges}  # fmt: skip
+    for name, module in rounded.items():
+        assert isinstance(module, Conv | nn.Linear)
+        exact = module.weight.detach().clone()
+        parametrize.register_parametrization(module, "weight", _RoundedWeight(exact))
+        if mean := ranges[name.removesuffix(".expand")].mean:
+            # What rounding adds on the average.
+            added = (module.weight.detach() - exact).flatten(1).sum(1) * torch.tensor(mean)
+            bias = -added if module.bias is None else module.bias.detach() - added
+            module.bias = nn.Parameter(bias, requires_grad=False)
     return net
 
 

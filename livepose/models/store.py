@@ -26,10 +26,11 @@ from torch import nn
 from livepose import skeleton
 from livepose.models.detector import PersonNet
 from livepose.models.networks import NetworkConfig, PoseNetwork, build, config_of, settings_of
-from livepose.models.quantised import Ranges
+from livepose.models.quantised import Range, Ranges
 from livepose.resources import WEIGHTS
 
 SCHEMA = "livepose-card/1"
+_MEAN = "mean."  # before a layer's name: of its `Range`, in the file of the weights
 _KEYS = {"schema", "name", "network", "sha256", "training", "measured"}
 STUDIES = ("study", "tasks")  # folders of networks that are there to be compared
 DETECTOR = WEIGHTS / "detector" / "person.safetensors"
@@ -115,7 +116,8 @@ def read_card(file: Path) -> Card:
             f"{path} describes a network that livepose cannot build: {error}"
         ) from error
     try:
-        ranges = {str(k): (float(low), float(high)) for k, (low, high) in data["ranges"].items()}
+        ends = data["ranges"].items()
+        ranges = {str(k): Range(float(low), float(high)) for k, (low, high) in ends}
     except KeyError:
         ranges = {}
     except (AttributeError, TypeError, ValueError) as error:
@@ -155,8 +157,10 @@ def load_model(model: str, folder: Path = WEIGHTS) -> tuple[PoseNetwork, Card]:
     file = find(model, folder)
     card = read_card(file)
     net = build(card.config)
-    _fill(net, file, _tensors(file, card.sha256) | _shared(file, card.shared, net))
-    net.ranges = card.ranges
+    tensors = _tensors(file, card.sha256) | _shared(file, card.shared, net)
+    means = {k: tensors.pop(_MEAN + k, torch.empty(0)).tolist() for k in card.ranges}
+    _fill(net, file, tensors)
+    net.ranges = {k: ends._replace(mean=tuple(means[k])) for k, ends in card.ranges.items()}
     return net, card
 
 
@@ -217,7 +221,7 @@ def save_model(
 def _described(net: PoseNetwork) -> dict[str, Any]:
     what = {"network": settings_of(net.config), "joints": list(skeleton.JOINTS)}
     if net.ranges:
-        what["ranges"] = {name: list(ends) for name, ends in net.ranges.items()}
+        what["ranges"] = {name: [ends.low, ends.high] for name, ends in net.ranges.items()}
     return what
 
 
@@ -264,7 +268,10 @@ def _save(
     measured: Mapping[str, Any], elsewhere: Container[str] = (),
 ) -> None:  # fmt: skip
     """elsewhere: names of tensors that are in another file."""
-    raw = _halved({k: v for k, v in net.state_dict().items() if k not in elsewhere})
+    ranges: Ranges = getattr(net, "ranges", {})
+    means = {_MEAN + k: torch.tensor(ends.mean) for k, ends in ranges.items() if ends.mean}
+    own = {k: v for k, v in net.state_dict().items() if k not in elsewhere}
+    raw = _halved({**own, **means})
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(raw)
     card = {
@@ -287,7 +294,7 @@ def update_measured(file: Path, measured: Mapping[str, Any]) -> None:
 
 
 def _write_card(file: Path, card: Mapping[str, Any]) -> None:
-    text = json.dumps(jsonable(card), indent=2, allow_nan=False)
+    text = json.dumps(jsonable(card), indent=1, allow_nan=False)
     file.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 

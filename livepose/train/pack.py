@@ -127,8 +127,8 @@ def about(run: Path, command: str) -> tuple[dict[str, Any], dict[str, Any]]:
         "torch": torch.__version__,
         "data": {**data, "trunk": TRUNK_LICENCE},
     }  # fmt: skip
-    if first:
-        training["first"] = first
+    if first:  # its command names the file of its settings
+        training["first"] = {k: told for k, told in first.items() if k != "config"}
     return training, chosen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
+from livepose.engine.smoothing import RESET_S, NumberFilter, PointFilter, Smoothing
 
 FPS = 30.0
 SURE = np.ones(1)
@@ -98,6 +98,23 @@ def test_after_a_pause_or_backwards_in_time_it_starts_afresh() -> None:
     # The same picture twice: nothing moves.
     assert np.allclose(f(there, SURE, 0.0, 100), 300)
     assert f.lag_s == 0
+
+
+def test_a_number_is_filtered_as_a_point_is() -> None:
+    settings = Smoothing(beta=1.0, d_cutoff=1.0, follow=0.5)
+    numbers, points = NumberFilter(settings), PointFilter(settings)
+    rng = np.random.default_rng(0)
+    way = np.cumsum(rng.normal(0, 0.02, 200))
+    way[50] += 3  # a jump of one picture
+    way[100:] += 3  # one that lasts
+    times = np.cumsum(np.where(rng.random(200) < 0.02, 2 * RESET_S, 1 / FPS))
+    times[150] = times[149]  # the same picture again
+    got = [numbers(float(x), t) for x, t in zip(way, times, strict=True)]
+    wanted = [points(np.array([[x]]), SURE, t, 1.0)[0, 0] for x, t in zip(way, times, strict=True)]
+    assert got == pytest.approx(wanted)
+    assert not np.allclose(got, way, atol=0.5)  # the jump
+    numbers.reset()
+    assert numbers(7.0, times[-1]) == 7.0
 
 
 def test_frame_rate_does_not_matter() -> None:

@@ -57,7 +57,9 @@ def cut_all(
     image: np.ndarray, squares: Sequence[Square], size: int, timeline: Timeline | None
 ) -> np.ndarray:
     """The squares (B, size, size, 3) as BGR bytes, cut out on the CPU; marks preprocess."""
-    crops = np.stack([cut(image, square, size) for square in squares])
+    crops = np.empty((len(squares), size, size, 3), np.uint8)
+    for square, crop in zip(squares, crops, strict=True):
+        cut(image, square, size, into=crop)
     if timeline is not None:
         timeline.mark("preprocess")
     return crops

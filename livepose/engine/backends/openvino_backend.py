@@ -65,7 +65,9 @@ class _Chain:
     def __call__(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
         self._crops[:] = crops
         for request in self._requests:
-            request.infer(share_outputs=True)
+            # `infer` would make a dictionary of the outputs, which are at hand.
+            request.start_async()
+            request.wait()
         return [out.copy() for out in self._out[: 4 if want_maps else 1]]
 
 

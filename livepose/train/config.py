@@ -88,11 +88,13 @@ class TrainConfig:
     # Of a multitask network: detection beside regression (joint), before it (first), or not at all.
     detection: str = "joint"
     detection_weight: float = 1.0
-    precision: str = "bfloat16"  # or float32; the losses are float32 in any case
+    # Of the forward pass: float32 or bfloat16; auto for bfloat16 where the machine computes in it. The
+    # losses are float32 in any case.
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name, known in (("schedule", SCHEDULES), ("coordinates", COORDINATE_LOSSES),
-                            ("regulariser", REGULARISERS), ("precision", PRECISIONS),
+                            ("regulariser", REGULARISERS), ("precision", ("auto", *PRECISIONS)),
                             ("detection", DETECTION), ("select", SELECT)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(known)}")

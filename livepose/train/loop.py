@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from livepose.crop import to_input
 from livepose.data.mix import Mix, collate
 from livepose.data.samples import DataError, Samples
 from livepose.data.skeletons import Skeletons
+from livepose.engine.device import autocast_dtype
 from livepose.evaluate.protocol import evaluate
 from livepose.models.margipose import Config, Output
 from livepose.models.movenet import MoveNet
@@ -43,7 +44,7 @@ from livepose.train.schedule import learning_rate
 
 # Settings that a run may change while it goes on: they touch speed, say which weights count, or are
 # the way out of a NaN.
-_FREE = ("workers", "validate_every", "rate", "select")
+_FREE = ("workers", "validate_every", "rate", "select", "precision")
 
 
 class Run:
@@ -64,6 +65,9 @@ class Run:
         torch.set_flush_denormal(True)
         keep_memory()
         self.device = processes.begin(device)
+        if config.precision == "auto":  # what it is, stands in the card
+            precision = "bfloat16" if autocast_dtype(self.device) == torch.bfloat16 else "float32"
+            self.config = config = replace(config, precision=precision)
         torch.manual_seed(config.seed)
         self.net = self._network()
         start = Path(config.start_from)

@@ -18,6 +18,7 @@ from livepose.crop import to_input
 from livepose.cv import cv2
 from livepose.data.mix import Mix, collate
 from livepose.data.samples import Samples
+from livepose.engine import device
 from livepose.evaluate import command
 from livepose.evaluate.metrics import pck
 from livepose.evaluate.protocol import predict
@@ -90,6 +91,19 @@ def test_a_run_of_another_configuration_is_not_continued(people: Samples, tmp_pa
     (tmp_path / "log.jsonl").write_text('{"step": 0}\n{"step": 2}\n')
     assert run.resume()
     assert (tmp_path / "log.jsonl").read_text() == '{"step": 0}\n'  # what is lost is not logged
+
+
+def test_bfloat16_where_the_machine_computes_in_it(
+    people: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for has, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(device, "cpu_has_bfloat16", lambda has=has: has)
+        run = Run(CONFIG, tmp_path / precision)
+        assert run.config.precision == precision  # which is what the card says
+    run.train([(people, 1.0)], people)
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
+    assert Run(CONFIG, tmp_path / "float32").resume()  # on another machine
+    assert Run(replace(CONFIG, precision="float32"), tmp_path).config.precision == "float32"
 
 
 def test_not_a_number_stops_it_with_the_last_state_kept(people: Samples, tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ def test_precision_follows_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gpus_without_bfloat16_learn_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
         # torch emulates it, and then says that it is there.
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported",
-                            lambda including_emulation=True, has=has: has or including_emulation)  # fmt: skip
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported",
+            lambda including_emulation=True, has=has: has or including_emulation,
+        )  # fmt: skip
         assert device.autocast_dtype(torch.device("cuda")) == dtype
 
 

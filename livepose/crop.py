@@ -88,18 +88,11 @@ def _reduced(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _halved(image: np.ndarray, margins: Sequence[int] = ()) -> np.ndarray:
+def _halved(image: np.ndarray, margins: Sequence[int] = (0, 0, 0, 0)) -> np.ndarray:
     """At half the size; with so much black above, below, left and right of it."""
     width, height = image.shape[1] // 2, image.shape[0] // 2
-    if not any(margins):
-        return _reduced(image, width, height)
-    above, below, left, right = margins
-    whole = (above + height + below, left + width + right, *image.shape[2:])
     # Halved to where it belongs, rather than copied there: half the time.
-    out = np.empty(whole, image.dtype)
-    out[:above], out[above + height :] = 0, 0
-    out[:, :left], out[:, left + width :] = 0, 0
-    inner = out[above : above + height, left : left + width]
+    out, inner = _framed(image, width, height, margins)
     cv2.resize(image, (width, height), inner, interpolation=cv2.INTER_AREA)
     return out
 
@@ -121,19 +114,32 @@ def _pixels(image: np.ndarray, square: Square, halvings: int) -> np.ndarray | No
         return None
     margins = [max(0, -y), max(0, y + side - height), max(0, -x), max(0, x + side - width)]
     if not halvings or any(margin % step for margin in margins):
-        part, margins = _padded(part, margins), []
+        part, margins = _padded(part, margins), [0, 0, 0, 0]
     for k in range(halvings):  # one by one: only halving is fast
         last = k == halvings - 1
-        part = _halved(part, [margin // step for margin in margins] if last else ())
+        part = _halved(part, [margin // step for margin in margins] if last else [0, 0, 0, 0])
     return part
 
 
-def _padded(image: np.ndarray, margins: list[int]) -> np.ndarray:
+def _padded(image: np.ndarray, margins: Sequence[int]) -> np.ndarray:
     """With black above, below, left and right."""
     if not any(margins):
         return image
+    out, inner = _framed(image, image.shape[1], image.shape[0], margins)
+    inner[:] = image
+    return out
+
+
+def _framed(
+    like: np.ndarray, width: int, height: int, margins: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """An empty picture with so much black about it, and the part of it that is to be filled."""
     above, below, left, right = margins
-    return cv2.copyMakeBorder(image, above, below, left, right, cv2.BORDER_CONSTANT)
+    shape = (above + height + below, left + width + right, *like.shape[2:])
+    out = np.empty(shape, like.dtype)
+    out[:above], out[above + height :] = 0, 0
+    out[:, :left], out[:, left + width :] = 0, 0
+    return out, out[above : above + height, left : left + width]
 
 
 def _part(image: np.ndarray, square: Square, step: int) -> tuple[np.ndarray, np.ndarray]:

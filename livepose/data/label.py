@@ -31,7 +31,7 @@ from livepose.cv import cv2
 from livepose.data.readers import READERS, read
 from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples
 from livepose.data.teachers import AGREES, read_labels
-from livepose.engine.device import DeviceError, choose
+from livepose.engine.device import DeviceError, autocast, choose
 from livepose.models.movenet import VARIANTS, MoveNet
 from livepose.models.movenet_runtime import compiled
 from livepose.models.multipose import LONG_SIDE, MultiPose
@@ -77,7 +77,7 @@ def model_teacher(name: str, plain: bool = False, device: torch.device = CPU) ->
     @torch.inference_mode()
     def points(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Half precision is twice as fast, and gives the same labels within a pixel.
-        with torch.autocast(device.type, torch.bfloat16, enabled=not plain):
+        with autocast(device, wanted=not plain):
             out = net(to_input([crop]).to(device))
         xy, score = out.xyz[0, :coco, :2], out.confidence[0, :coco]
         return xy.float().cpu().numpy(), score.float().cpu().numpy()

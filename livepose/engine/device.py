@@ -106,19 +106,22 @@ def _suited(device: torch.device) -> torch.dtype:
     """The floating precision that torch is fastest in there."""
     if device.type == "cuda":
         return torch.float16
-    return autocast_dtype(device)
+    return torch.bfloat16 if has_bfloat16(device) else torch.float32
 
 
-def autocast_dtype(device: torch.device) -> torch.dtype:
-    """What networks are trained in there: bfloat16 where the hardware computes in it, else float32.
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware computes in bfloat16.
 
-    bfloat16 is twice as fast as float32 then; where it is emulated, ten times slower.
+    Then it is twice as fast as float32; emulated, ten times slower.
     """
     if device.type == "cuda":
-        has = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        has = cpu_has_bfloat16()
-    return torch.bfloat16 if has else torch.float32
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return cpu_has_bfloat16()
+
+
+def autocast(device: torch.device, wanted: bool = True) -> torch.autocast:
+    """bfloat16 where it is wanted and `has_bfloat16`; elsewhere nothing changes."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and has_bfloat16(device))
 
 
 def set_cpu_threads(threads: int | None = None) -> None:

@@ -88,8 +88,8 @@ class TrainConfig:
     # Of a multitask network: detection beside regression (joint), before it (first), or not at all.
     detection: str = "joint"
     detection_weight: float = 1.0
-    # Of the forward pass: float32, bfloat16, or auto, which is bfloat16 where the machine computes in
-    # it. The losses are float32 in any case.
+    # Of the forward pass: float32 or bfloat16; auto: bfloat16 where the machine computes in it.
+    # The losses are float32 in any case.
     precision: str = "auto"
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from livepose.crop import to_input
 from livepose.data.crowd import Crowd, Photos, Scene, photos
 from livepose.data.readers import READERS, read
 from livepose.data.samples import DataError
-from livepose.engine.device import autocast_dtype
+from livepose.engine.device import autocast
 from livepose.evaluate.detection import Found, summary
 from livepose.models.detector import STRIDE, PersonNet, decode
 from livepose.models.movenet import MoveNet
@@ -244,8 +244,7 @@ def _update(
     net: PersonNet, optimiser: torch.optim.Optimizer, batch: dict[str, Tensor]
 ) -> tuple[float, float]:
     """One step; returns its two losses."""
-    dtype = autocast_dtype(torch.device("cpu"))
-    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+    with autocast(torch.device("cpu")):
         odds, sides = net(to_input(batch["image"]))
     middle, box = losses(odds.float(), sides.float(), batch)
     loss = middle + box

@@ -26,7 +26,7 @@ from livepose.crop import to_input
 from livepose.data.mix import Mix, collate
 from livepose.data.samples import DataError, Samples
 from livepose.data.skeletons import Skeletons
-from livepose.engine.device import autocast_dtype
+from livepose.engine.device import has_bfloat16
 from livepose.evaluate.protocol import evaluate
 from livepose.models.margipose import Config, Output
 from livepose.models.movenet import MoveNet
@@ -66,7 +66,7 @@ class Run:
         keep_memory()
         self.device = processes.begin(device)
         if config.precision == "auto":  # what it is, stands in the card
-            precision = "bfloat16" if autocast_dtype(self.device) == torch.bfloat16 else "float32"
+            precision = "bfloat16" if has_bfloat16(self.device) else "float32"
             self.config = config = replace(config, precision=precision)
         torch.manual_seed(config.seed)
         self.net = self._network()

@@ -42,18 +42,24 @@ def test_precision_follows_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(device, "cpu_has_bfloat16", lambda has=has: has)
         assert device.choose("cpu").dtype == dtype
-        assert device.autocast_dtype(torch.device("cpu")) == dtype
+        assert device.has_bfloat16(torch.device("cpu")) == has
     assert device.choose("cpu", "float32").dtype == torch.float32
 
 
-def test_gpus_without_bfloat16_learn_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+def test_bfloat16_is_of_use_where_it_is_not_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has in (True, False):
         # torch emulates it, and then says that it is there.
         monkeypatch.setattr(
             torch.cuda, "is_bf16_supported",
             lambda including_emulation=True, has=has: has or including_emulation,
         )  # fmt: skip
-        assert device.autocast_dtype(torch.device("cuda")) == dtype
+        assert device.has_bfloat16(torch.device("cuda")) == has
+        monkeypatch.setattr(device, "cpu_has_bfloat16", lambda has=has: has)
+        with device.autocast(torch.device("cpu")):
+            half = torch.ones(2, 2) @ torch.ones(2, 2)
+        with device.autocast(torch.device("cpu"), wanted=False):
+            full = torch.ones(2, 2) @ torch.ones(2, 2)
+        assert (half.dtype == torch.bfloat16, full.dtype) == (has, torch.float32)
 
 
 @pytest.mark.parametrize(("where", "how"), [("tpu", "auto"), ("cuda:x", "auto"), ("cpu", "int3")])

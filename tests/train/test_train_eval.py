@@ -94,13 +94,13 @@ def test_a_run_of_another_configuration_is_not_continued(people: Samples, tmp_pa
 
 
 def test_bfloat16_where_the_machine_computes_in_it(
-    people: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for has, precision in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(device, "cpu_has_bfloat16", lambda has=has: has)
         run = Run(CONFIG, tmp_path / precision)
         assert run.config.precision == precision  # which is what the card says
-    run.train([(people, 1.0)], people)
+    run.save()
     monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
     assert Run(CONFIG, tmp_path / "float32").resume()  # on another machine
     assert Run(replace(CONFIG, precision="float32"), tmp_path).config.precision == "float32"

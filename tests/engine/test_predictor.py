@@ -32,7 +32,7 @@ def test_region_follows_with_room() -> None:
     joints[INDEX["nose"]] = (300, 100)
     r = region.following(found(joints), 640, 480)
     assert r is not None
-    assert (r.cx, r.cy) == pytest.approx((300, 200), abs=2)
+    assert (r.cx, r.cy) == pytest.approx((300, 200), abs=2)  # half of the grid
     assert r.side == pytest.approx(200 * region.MARGIN, abs=2)
     # The fastest to cut.
     assert r.side % 4 == 0

@@ -13,7 +13,8 @@ from torch import Tensor
 from livepose import cli
 from livepose.crop import Square
 from livepose.engine import backends
-from livepose.engine.device import Placement, cpu_has_int8
+from livepose.engine.backends import export, openvino_backend
+from livepose.engine.device import Placement, cpu_has_int8, cpu_has_vnni
 from livepose.models.margipose import Config, MargiPose
 from livepose.models.movenet import Conv
 from livepose.models.multitask import MultiTask, MultiTaskConfig
@@ -77,6 +78,22 @@ def test_convolutions_and_attention_multiply_integers(kind: str, linear: int) ->
     assert max(seen) <= 256
 
 
+def test_without_vnni_no_pair_of_products_is_too_large() -> None:
+    net = made("context")
+    full, careful = (quantised(net, net.ranges, vnni) for vnni in (True, False))
+    for name, layer in careful.named_modules():
+        if isinstance(layer, Conv):
+            scale = layer.parametrizations["weight"][0].scale
+            steps = (layer.weight.flatten(1) / scale[:, None]).round()
+            assert 2 * 255 * steps.abs().max() < 1 << 15
+            assert (layer.weight.flatten(1) - steps * scale[:, None]).abs().max() < 1e-5
+        elif isinstance(layer, torch.nn.Linear):
+            assert torch.equal(layer.weight, net.get_submodule(name).weight)
+    outs = [n(PICTURES).raw for n in (net, full, careful)]
+    assert not torch.equal(outs[1], outs[2])
+    assert (outs[0] - outs[2]).abs().mean() < 0.1 * outs[0].std()
+
+
 def test_ranges_hold_zero_and_nearly_all_that_was_seen() -> None:
     net = made("plain")
     assert set(net.ranges) == set(layers(net))
@@ -128,15 +145,22 @@ def test_ranges_of_another_network_are_refused() -> None:
 
 @pytest.mark.skipif(not cpu_has_int8(), reason="the processor has no int8 instructions")
 @pytest.mark.parametrize("kind", ["plain", "context"])
-def test_openvino_multiplies_integers_as_torch_rounds(kind: str) -> None:
+@pytest.mark.parametrize("vnni", [True, False])
+def test_openvino_multiplies_integers_as_torch_rounds(
+    kind: str, vnni: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if vnni and not cpu_has_vnni():
+        pytest.skip("the processor has no VNNI")
     openvino = pytest.importorskip("openvino")
+    for module in (export, openvino_backend):
+        monkeypatch.setattr(module, "cpu_has_vnni", lambda: vnni)
     net = made(kind)
     image = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
     squares = [Square(60 + 30 * k, 50, 64 + 30 * k) for k in range(3)]
     backend, note = backends.make(net, INT8, "openvino")
     assert (backend.name, backend.precision, note) == ("openvino", "int8", "")
     asked = Placement(torch.device("cpu"), torch.float32, asked=True)
-    emulated, _ = backends.make(quantised(net, net.ranges), asked, "torch")
+    emulated, _ = backends.make(quantised(net, net.ranges, vnni), asked, "torch")
     got, wanted = backend(image, squares), emulated(image, squares)
     # A number at the edge of a step may fall on either side of it.
     assert np.abs(got.xyz - wanted.xyz).mean() < 0.02
@@ -168,7 +192,7 @@ def test_int8_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.precision != "int8"
     monkeypatch.setattr(backends, "cpu_has_int8", lambda: False)
     backend, note = backends.make(made("plain"), INT8, "openvino")
-    assert "no instructions" in note
+    assert "this processor" in note
     assert backend.precision != "int8"
 
 

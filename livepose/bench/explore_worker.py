@@ -101,13 +101,14 @@ def accuracy_of(
     """PCK@0.2 of a network by the whole-picture protocol; tells what part is done."""
     import torch
 
+    from livepose.engine.device import cpu_has_vnni
     from livepose.evaluate.metrics import pck
     from livepose.evaluate.protocol import placed, predict
     from livepose.models.store import load_model
 
     placement = _placement(wanted)
     torch.set_num_threads(placement.cpu_threads)
-    net = placed(load_model(wanted["model"])[0], placement)
+    net = placed(load_model(wanted["model"])[0], placement, cpu_has_vnni())
     points = []
     for start in range(0, len(samples), at_once):
         some = samples.take(np.arange(start, min(start + at_once, len(samples))))

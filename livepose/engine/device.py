@@ -147,7 +147,15 @@ def cpu_has_matrix_units() -> bool:
 
 
 def cpu_has_int8() -> bool:
-    """Whether the CPU multiplies and adds up 8-bit integers in one go (VNNI on x86)."""
+    """Whether 8-bit integers are faster than float32 (x86 from AVX2 on)."""
+    return cpu_has_vnni() or _cpu_has(" avx2")
+
+
+def cpu_has_vnni() -> bool:
+    """Whether the CPU multiplies and adds up 8-bit integers in one go (VNNI on x86).
+
+    Without it, networks run in int8 in another way, see `livepose.models.quantised`.
+    """
     return any(_cpu_has(flag) for flag in (" avx512_vnni", " avx_vnni", " amx_int8"))
 
 

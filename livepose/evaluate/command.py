@@ -74,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "not whole pictures")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
+    parser.add_argument("--no-vnni", action="store_true", help="with --precision int8: as on "
+                        "processors without these instructions")  # fmt: skip
     parser.add_argument("--time", action="store_true", help="also time the forward pass")
     parser.add_argument("--ap", action="store_true", help="also OKS AP (extra eval)")
     parser.add_argument("--gallery", type=Path, help="page of the worst pictures (.html)")
@@ -136,11 +138,12 @@ def _network(args: argparse.Namespace, size: int | None) -> tuple[PoseNetwork, d
     net, card = load_model(args.model)
     if isinstance(net.config, Config) and args.peak_radius is not None:
         net.config = replace(net.config, peak_radius=args.peak_radius)
-    return placed(net, placement), {
+    return placed(net, placement, vnni=not args.no_vnni), {
         "model": args.model, "size": size or card.config.input_size,
         "peak_radius": getattr(net.config, "peak_radius", None),
         "flip": args.flip, "crops": args.crops, "boxed": args.boxed,
-        "precision": placement.precision_name, "device": placement.device_name,
+        "precision": placement.precision_name, "vnni": not args.no_vnni,
+        "device": placement.device_name,
     }  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def _not_for_cards(args: argparse.Namespace) -> list[str]:
     """The options that were given and make figures which are none of a card's headlines."""
     options = {
         "--limit": args.limit is not None, "--flip": args.flip, "--crops": args.crops > 1,
-        "--peak-radius": args.peak_radius is not None,
+        "--peak-radius": args.peak_radius is not None, "--no-vnni": args.no_vnni,
     }  # fmt: skip
     return [name for name, given in options.items() if given]
 
@@ -265,7 +268,7 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any], size: int | No
         row |= {name: figures[name]["mpjpe"] for name in ("3d",) if name in figures}
         update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
-    dropped = ("dataset", "split", "model", "device", "seconds", "per_group", "threshold",
+    dropped = ("dataset", "split", "model", "device", "vnni", "seconds", "per_group", "threshold",
                "detail")  # fmt: skip
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],

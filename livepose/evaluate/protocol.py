@@ -25,10 +25,13 @@ _MARGIN = 1.25  # sides of the squares about labelled people, in sides of their 
 _CROPS = (1.0, 1.12, 0.94, 1.25, 0.88)
 
 
-def placed(net: PoseNetwork, placement: Placement) -> PoseNetwork:
-    """The network, ready to be measured; int8 as what it rounds to, in float32."""
+def placed(net: PoseNetwork, placement: Placement, vnni: bool = True) -> PoseNetwork:
+    """The network, ready to be measured; int8 as what it rounds to, in float32.
+
+    vnni: on which processors, see `livepose.models.quantised`.
+    """
     if placement.dtype == torch.int8:
-        net, placement = quantised(net, net.ranges), replace(placement, dtype=torch.float32)
+        net, placement = quantised(net, net.ranges, vnni), replace(placement, dtype=torch.float32)
     return placement.place(net).eval()
 
 

@@ -8,6 +8,10 @@ section 2. Rounding the few weights of a depthwise channel moves all that it put
 by how much, follows from the mean of what goes in, and the bias takes it back: Nagel et al. 2019,
 "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2.
 
+Processors without VNNI (AVX2 alone) add up pairs of products in 16 bits and clip what is larger,
+which spoils a network without a word; their products of small matrices are slow, too. For them
+weights have 7 bits, so that no pair can be too large, and linear layers stay in float32 (`vnni`).
+
 `quantised` rounds in float32, and so shows in torch how exact it is; a runtime that finds the
 rounding in a graph multiplies in integers (`livepose.engine.backends`).
 """
@@ -92,8 +96,10 @@ def observe(net: nn.Module, batches: Iterable[Tensor]) -> dict[str, Range]:
             for name, seen in ends.items()}  # fmt: skip
 
 
-def quantised(net: Net, ranges: Ranges) -> Net:
+def quantised(net: Net, ranges: Ranges, vnni: bool = True) -> Net:
     """A copy of the network that rounds, in float32; layers without ranges stay as they are.
+
+    vnni: as for processors that have it; without, see the module's text.
 
     Raises:
         ValueError: the ranges are those of another network.
@@ -102,6 +108,8 @@ def quantised(net: Net, ranges: Ranges) -> Net:
     found, weighted = layers(net), _weighted(net)
     if not ranges or set(ranges) - set(found):
         raise ValueError("the ranges for int8 are those of another network")
+    if not vnni:
+        ranges = {k: ends for k, ends in ranges.items() if not isinstance(found[k], nn.Linear)}
     for name, (low, high, _) in ranges.items():
         found[name].register_forward_pre_hook(_Rounded(low, high))
     rounded = {name: module for name, module in net.named_modules()
@@ -109,7 +117,8 @@ def quantised(net: Net, ranges: Ranges) -> Net:
     for name, module in rounded.items():
         assert isinstance(module, Conv | nn.Linear)
         exact = module.weight.detach().clone()
-        parametrize.register_parametrization(module, "weight", _RoundedWeight(exact))
+        rounding = _RoundedWeight(exact, most=127 if vnni else 63)
+        parametrize.register_parametrization(module, "weight", rounding)
         if mean := ranges[name.removesuffix(".expand")].mean:
             # What rounding adds on the average.
             added = (module.weight.detach() - exact).flatten(1).sum(1) * torch.tensor(mean)
@@ -131,9 +140,11 @@ class _Rounded:
 
 
 class _RoundedWeight(nn.Module):
-    def __init__(self, weight: Tensor) -> None:
+    """To whole numbers up to `most` on either side of 0, for each output channel."""
+
+    def __init__(self, weight: Tensor, most: int) -> None:
         super().__init__()
-        scale = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / 127
+        scale = weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / most
         self.register_buffer("scale", scale)
         self.register_buffer("zero", torch.zeros(len(weight), dtype=torch.int32))
 

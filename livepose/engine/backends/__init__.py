@@ -49,7 +49,7 @@ def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
 def for_openvino(net: PoseNetwork, placement: Placement) -> Placement:
     """In the precision that suits OpenVINO and the network, unless one was asked for.
 
-    int8 is the fastest where the CPU has instructions for it. Without matrix units its bfloat16 is
+    int8 is the fastest where the CPU can. Without matrix units its bfloat16 is
     slower than its float32 (unlike torch's).
     """
     if placement.asked:
@@ -67,8 +67,8 @@ def _without_int8(net: PoseNetwork, placement: Placement, name: str) -> tuple[Pl
         why = f"{name} has none"
     elif not net.ranges:
         why = "`livepose quantise` prepares a network for it"
-    elif not cpu_has_int8():  # without its instructions sums overflow
-        why = "this processor has no instructions for it"
+    elif not cpu_has_int8():
+        why = "this processor is not known to be faster in it"
     else:
         return placement, ""
     other = placement.floating

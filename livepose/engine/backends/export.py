@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram, export
 
+from livepose.engine.device import cpu_has_vnni
 from livepose.models.margipose import Logits
 from livepose.models.networks import PoseNetwork
 from livepose.models.quantised import quantised
@@ -24,7 +25,7 @@ class _Part(nn.Module):
         stem = self.net.trunk.stem.weight
         stem.data = stem.data.flip(1)
         if int8:
-            self.net = quantised(self.net, net.ranges)
+            self.net = quantised(self.net, net.ranges, cpu_has_vnni())
 
     @staticmethod
     def scaled(crop: Tensor) -> Tensor:

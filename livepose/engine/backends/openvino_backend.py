@@ -15,7 +15,7 @@ from livepose.engine.backends import kept
 from livepose.engine.backends.base import OneByOne
 from livepose.engine.backends.export import exported
 from livepose.engine.backends.signal_stack import own_signal_stack
-from livepose.engine.device import Placement
+from livepose.engine.device import Placement, cpu_has_vnni
 from livepose.models.networks import PoseNetwork
 
 # Of what is not in the graph's own integers.
@@ -91,7 +91,8 @@ def is_kept(net: PoseNetwork, placement: Placement) -> bool:
 
 def _files(net: PoseNetwork, dtype: torch.dtype, squares: int) -> list[Path]:
     in_parts = dtype in _HALVES
-    kind = "-parts" if in_parts else "-int8" if dtype == torch.int8 else ""
+    int8 = "-int8" if cpu_has_vnni() else "-int8-avx2"
+    kind = "-parts" if in_parts else int8 if dtype == torch.int8 else ""
     kind += f"-{squares}" if squares > 1 else ""
     folder = kept.folder_of(net, "openvino", ov.__version__, kind)
     return [folder / f"{part}.xml" for part in range(1 + in_parts)]

@@ -249,6 +249,7 @@ class Run:
                 batches = self._batches(parts, backgrounds)
                 if self._begun or self._begin(stop):
                     self._run(batches, val, stop)
+                    processes.meet()
             finally:
                 processes.end()
         if self.step < self.config.steps and self.rank == 0:

@@ -55,6 +55,17 @@ def begin(device: str) -> torch.device:
     return chosen
 
 
+def meet() -> None:
+    """Waits until all processes are here, before they end.
+
+    Meanwhile gloo's threads let go of the tensors of the last message. They outlive the group where
+    DDP has used it; if they did so while Python ends, the process would be aborted, its work done
+    (https://github.com/pytorch/pytorch/pull/179291).
+    """
+    if world() > 1:
+        distributed.barrier()
+
+
 def end() -> None:
     """Leaves the group."""
     if distributed.is_initialized():

@@ -49,8 +49,8 @@ def at_size(net: PoseNetwork, size: int | None) -> PoseNetwork:
 def for_openvino(net: PoseNetwork, placement: Placement) -> Placement:
     """In the precision that suits OpenVINO and the network, unless one was asked for.
 
-    int8 is the fastest where the CPU can. Without matrix units its bfloat16 is
-    slower than its float32 (unlike torch's).
+    int8 is the fastest where the CPU can. Without matrix units its bfloat16 is slower than its
+    float32 (unlike torch's).
     """
     if placement.asked:
         return placement

@@ -29,14 +29,14 @@ from tqdm import tqdm
 from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.readers import READERS, read
-from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples
+from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples, tilts
 from livepose.data.teachers import AGREES, read_labels
 from livepose.engine.device import DeviceError, autocast, choose
 from livepose.models.movenet import VARIANTS, MoveNet
 from livepose.models.movenet_runtime import compiled
 from livepose.models.multipose import LONG_SIDE, MultiPose
 from livepose.models.store import WeightsError, load_model
-from livepose.skeleton import COCO_17, INDEX, mirrored
+from livepose.skeleton import COCO_17, mirrored
 
 # People who are tilted by less are labelled as they are.
 _TILTED = np.radians(30)
@@ -203,16 +203,16 @@ def _read(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, np.ndarray]]
 
 
 def label_pictures(
-    pictures: Mapping[str, Path], label: Teacher, tilts: Mapping[str, float] = {}
+    pictures: Mapping[str, Path], label: Teacher, turned: Mapping[str, float] = {}
 ) -> Row:
     """Labels all pictures (see `pictures_of`) that can be read; columns as in the module.
 
-    tilts: of the people in some of the pictures, see `tilts_of`.
+    turned: tilts of the people in some of the pictures, see `tilts_of`.
     """
     names, rows = [], []
     for name, image in _read(tqdm(pictures.items(), unit="images")):
         names.append(name)
-        rows.append(label(image, tilts.get(pictures[name].name, 0.0)))
+        rows.append(label(image, turned.get(pictures[name].name, 0.0)))
     if not rows:
         raise DataError("there are no pictures to label")
     return {"image": np.array(names), **{k: np.stack([r[k] for r in rows]) for k in rows[0]}}
@@ -223,12 +223,8 @@ def tilts_of(samples: Samples) -> dict[str, float]:
 
     Networks hardly know people who stand on their hands: turned upright they are seen better.
     """
-    a, b = (samples.joints[:, INDEX[name]] for name in ("neck", "pelvis"))
-    up = a - b
-    known = samples.known[:, [INDEX["neck"], INDEX["pelvis"]]].all(1) & (up != 0).any(1)
-    tilts = np.arctan2(up[:, 0], -up[:, 1])
-    use = known & (np.abs(tilts) > _TILTED)
-    return {samples.images[i].name: float(tilts[i]) for i in np.flatnonzero(use)}
+    by = tilts(samples)
+    return {samples.images[i].name: float(by[i]) for i in np.flatnonzero(np.abs(by) > _TILTED)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -271,8 +267,8 @@ def main(args: argparse.Namespace) -> int:
         label = _teacher(args)
         pictures = pictures_of(args.images, skip)
         there = existing(args.out, pictures)
-        tilts = tilts_of(read(args.upright, args.images.parent, "train")) if args.upright else {}
-        new = label_pictures(pictures, label, tilts)
+        turned = tilts_of(read(args.upright, args.images.parent, "train")) if args.upright else {}
+        new = label_pictures(pictures, label, turned)
         columns = merged(there, new)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         part = args.out.with_suffix(".part")  # a file that is there stays whole to the end

@@ -153,6 +153,14 @@ def boxes(samples: Samples) -> np.ndarray:
     return made if samples.box is None else np.where(np.isnan(samples.box), made, samples.box)
 
 
+def tilts(samples: Samples) -> np.ndarray:
+    """(N,) radians clockwise by which trunks are off upright, -pi..pi, NaN without such labels."""
+    neck, pelvis = INDEX["neck"], INDEX["pelvis"]
+    up = samples.joints[:, neck] - samples.joints[:, pelvis]
+    known = samples.known[:, [neck, pelvis]].all(1) & (up != 0).any(1)
+    return np.where(known, np.arctan2(up[:, 0], -up[:, 1]), np.nan)
+
+
 def areas(samples: Samples) -> np.ndarray:
     """(N,) area of the person: of the data set, or 0.53 of the box, as is usual without masks."""
     box = boxes(samples)

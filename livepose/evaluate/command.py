@@ -25,6 +25,7 @@ from livepose.evaluate.metrics import (
     GROUPS,
     grouped,
     pck,
+    pck_by_tilt,
     pck_head_neck,
     pckh,
     score_3d,
@@ -161,7 +162,8 @@ def measure(
 ) -> dict[str, Any]:  # fmt: skip
     """All measures that the labels allow, as plain numbers.
 
-    ``per_joint`` and ``per_group`` are PCK's; ``detail`` has both of the other measures.
+    ``per_joint``, ``per_group`` and ``per_tilt`` are PCK's; ``detail`` has the first two of the
+    other measures.
 
     Args:
         points: (N, J, 3) x, y and z (about the pelvis) in pixels, z NaN where it is not known.
@@ -173,6 +175,10 @@ def measure(
         "threshold": "0.2 of left shoulder to right hip",
         "per_joint": score.per_joint, "per_group": score.per_group,
     }  # fmt: skip
+    figures["per_tilt"] = {
+        degrees: {"images": of.images, "pck": of.pck}
+        for degrees, of in pck_by_tilt(points[..., :2], samples).items()
+    }
     detail = figures["detail"] = {}
     boxed = samples.head is not None and np.isfinite(samples.head).any()
     heads = [INDEX["head_top"], INDEX["neck"]]
@@ -225,6 +231,8 @@ def _print(figures: dict[str, Any]) -> None:
     what = f"{figures['dataset']} {figures['split']}, {figures['images']} images"
     what += f" of {figures['size']} pixels" if "size" in figures else ""
     print(f"PCK@0.2, {what}: {100 * figures['pck']:.2f} %, AUC {100 * figures['auc']:.2f} %")
+    for degrees, of in figures["per_tilt"].items():
+        print(f"trunk {degrees} degrees off upright: {100 * of['pck']:.1f} % of {of['images']}")
     if "pckh" in figures:
         auc = 100 * figures["pckh_auc"]
         print(f"PCKh@0.5: {100 * figures['pckh']:.2f} %, AUC {auc:.2f} %")
@@ -268,8 +276,8 @@ def _into_card(args: argparse.Namespace, figures: dict[str, Any], size: int | No
         row |= {name: figures[name]["mpjpe"] for name in ("3d",) if name in figures}
         update_measured(file, {f"{key}_int8": {**row, "command": command}})
         return
-    dropped = ("dataset", "split", "model", "device", "vnni", "seconds", "per_group", "threshold",
-               "detail")  # fmt: skip
+    dropped = ("dataset", "split", "model", "device", "vnni", "seconds", "per_group", "per_tilt",
+               "threshold", "detail")  # fmt: skip
     row = {k: v for k, v in figures.items() if k not in dropped}
     update_measured(file, {f"{key}_pck": figures["pck"],
                            key: {**row, "command": command}})  # fmt: skip

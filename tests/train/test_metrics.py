@@ -14,7 +14,15 @@ from livepose.data.samples import Samples
 from livepose.evaluate.coco import oks_ap
 from livepose.evaluate.command import _table, measure
 from livepose.evaluate.gallery import write_gallery
-from livepose.evaluate.metrics import align, pck, pck_head_neck, pckh, score_3d, to_metres
+from livepose.evaluate.metrics import (
+    align,
+    pck,
+    pck_by_tilt,
+    pck_head_neck,
+    pckh,
+    score_3d,
+    to_metres,
+)
 from livepose.skeleton import INDEX, MARGIPOSE_17, J
 
 
@@ -41,6 +49,28 @@ def test_pck_of_head_and_neck_by_hand() -> None:
     assert score.auc == pytest.approx((21 + 1 / 20) / 24)
     assert score.per_joint["left_wrist"] == 0.5
     assert pck(predicted, s).per_group["wrist"] == pytest.approx(0.5)
+
+
+def test_people_are_judged_by_how_far_they_are_tilted() -> None:
+    s = made(4)
+    neck, pelvis = INDEX["neck"], INDEX["pelvis"]
+    s.joints[:, pelvis] = 0
+    s.joints[:, neck] = (
+        (0, -9),
+        (9, -12),
+        (-9, -12),
+        (0, 9),
+    )  # upright, 37 degrees both ways, on the head
+    s.known[1, INDEX["left_wrist"]] = False
+    predicted = s.joints.copy()
+    predicted[1, INDEX["left_knee"]] += 20
+    predicted[3] = np.nan
+    scores = pck_by_tilt(predicted, s)
+    assert {k: (v.images, v.pck) for k, v in scores.items()} == {
+        "0-15": (1, 1.0), "30-45": (2, pytest.approx(22 / 23)), "110-180": (1, 0.0),
+    }  # fmt: skip
+    s.known[0, pelvis] = False  # nobody knows how far: counts in no class
+    assert "0-15" not in pck_by_tilt(predicted, s)
 
 
 def test_pckh_takes_the_head_box_by_hand() -> None:

@@ -165,6 +165,10 @@ def test_causes_are_named_with_what_to_do() -> None:
     assert "MJPG" in broken_promise
     (dark,) = causes(Stats(camera_fps=30, capture_fps=15, fourcc="MJPG"), quiet)
     assert "light" in dark
+    (too_large,) = causes(Stats(capture_fps=30, inference_fps=21.4), quiet)
+    assert "21 of 30 pictures" in too_large
+    assert "smaller" in too_large
+    assert causes(Stats(capture_fps=30, inference_fps=29.4), quiet) == []
     (threads,) = causes(Stats(), Machine(cores=2, threads=8))
     assert "--threads 2" in threads
     (busy,) = causes(Stats(), Machine(cores=2, threads=2, load=9))

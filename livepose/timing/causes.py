@@ -12,6 +12,7 @@ from livepose.timing.stats import Stats
 UNCOMPRESSED = ("YUYV", "YUY2", "UYVY")
 _FEW = 16.0  # pictures a second
 _DARK = 0.7  # of the pictures that the camera promised
+_KEEPS_UP = 0.95  # share of the pictures; the rates of two seconds are good to a picture
 _SYNC_MS = 12.0  # painting takes 2 to 5 ms where nothing waits for the screen
 
 
@@ -46,6 +47,11 @@ def causes(stats: Stats, machine: Machine) -> list[str]:
         found.append(
             f"the camera gives {stats.capture_fps:.0f} of {stats.camera_fps:.0f} pictures a "
             "second: more light shortens its exposure"
+        )
+    if 0 < stats.inference_fps < _KEEPS_UP * stats.capture_fps:
+        found.append(
+            f"the network takes {stats.inference_fps:.0f} of {stats.capture_fps:.0f} pictures a "
+            "second: a smaller model or input size has less lag"
         )
     if machine.threads > machine.cores:
         found.append(

@@ -15,7 +15,9 @@ from PyQt5.QtGui import QColor, QFont, QImage, QPainter, QPen
 
 from livepose import palette
 from livepose.crop import resized
+from livepose.cv import cv2
 from livepose.frames import Frame, Heatmaps, Pose
+from livepose.palette import RGB
 from livepose.skeleton import BONES, FACE_BONES, INDEX, JOINTS
 from livepose.ui.theme import font
 
@@ -24,59 +26,58 @@ ALL_JOINTS = -1
 _ALL_BONES = (*FACE_BONES, *BONES)
 _ENDS = [(INDEX[a], INDEX[b]) for a, b in _ALL_BONES]
 _FACE = {INDEX[name] for bone in FACE_BONES for name in bone}
-_CASING = QColor(10, 12, 16)
+_THIN = [bone in FACE_BONES for bone in _ALL_BONES]
+_CASING: RGB = (10, 12, 16)
+# Steps of opacity, and of thickness in a pixel of the screen: finer than one sees, and few pens.
+_SHADES, _WIDTHS = 32, 8
 
 
 @lru_cache(maxsize=32)
-def _colours(number: int) -> tuple[list[QColor], list[QColor]]:
+def _colours(number: int) -> tuple[list[RGB], list[RGB]]:
     """Of bones and joints of the person with this id."""
-    bones = palette.bone_colours(_ALL_BONES, number=number)
-    joints = palette.joint_colours(number=number)
-    return [QColor(*map(int, c)) for c in bones], [QColor(*map(int, c)) for c in joints]
+    bones = palette.bone_colours(_ALL_BONES, number=number).tolist()
+    joints = palette.joint_colours(number=number).tolist()
+    return [(r, g, b) for r, g, b in bones], [(r, g, b) for r, g, b in joints]
 
 
-def _see_through(colour: QColor, alpha: float) -> QColor:
-    result = QColor(colour)
-    result.setAlphaF(min(1.0, alpha))
-    return result
+# To make pens takes longer than to paint with them.
+@lru_cache(maxsize=4096)
+def _pen(colour: RGB, alpha: float, width: float) -> QPen:
+    """Round at its ends, so that it makes discs of points."""
+    return QPen(_see_through(colour, alpha), width, Qt.SolidLine, Qt.RoundCap)
+
+
+def _see_through(colour: RGB, alpha: float) -> QColor:
+    return QColor.fromRgbF(*(part / 255 for part in colour), alpha)
 
 
 def skeleton(painter: QPainter, pose: Pose, zoom: float, strength: float = 1.0) -> None:
     """Bones and joints of one person; zoom is that from frame pixels to logical pixels."""
     alpha = palette.opacity(pose.confidence) * strength
     alpha = np.where(np.isfinite(pose.joints).all(-1), alpha, 0)
-    points = [QPointF(float(x) + 0.5, float(y) + 0.5) for x, y in np.nan_to_num(pose.joints)]
+    shown = (np.ceil(alpha * _SHADES) / _SHADES).tolist()
+    points = [QPointF(x, y) for x, y in (np.nan_to_num(pose.joints) + 0.5).tolist()]
     # Thickness follows the person's size on the screen, within what is easy to see.
-    width = float(np.clip(pose.region.side * zoom * 0.0105, 2.0, 6.5)) / zoom
-    casing = 1.3 / zoom
+    width = min(max(pose.region.side * zoom * 0.0105, 2.0), 6.5)
+    width, casing = round(width * _WIDTHS) / _WIDTHS / zoom, 1.3 / zoom
     bone_colours, joint_colours = _colours(pose.id)
 
-    pen = QPen()
-    pen.setCapStyle(Qt.RoundCap)
     painter.setRenderHint(QPainter.Antialiasing)
     # All casings first, so that none cuts into the coloured line of another bone.
     for cased in (True, False):
-        for (a, b), colour, bone in zip(_ENDS, bone_colours, _ALL_BONES, strict=True):
-            visible = float(min(alpha[a], alpha[b]))
-            if visible <= 0:
-                continue
-            thick = width * (0.55 if bone in FACE_BONES else 1.0)
-            pen.setWidthF(thick + 2 * casing if cased else thick)
-            pen.setColor(_see_through(_CASING, 0.5 * visible) if cased
-                         else _see_through(colour, visible))  # fmt: skip
-            painter.setPen(pen)
-            painter.drawLine(QLineF(points[a], points[b]))
-    for i, (point, colour) in enumerate(zip(points, joint_colours, strict=True)):
-        visible = float(alpha[i])
-        if visible <= 0:
-            continue
-        radius = width * (0.5 if i in _FACE else 0.95)
-        pen.setWidthF(casing)
-        pen.setColor(_see_through(_CASING, 0.75 * visible))
-        painter.setPen(pen)
-        painter.setBrush(_see_through(colour, visible))
-        painter.drawEllipse(point, radius, radius)
-    painter.setBrush(Qt.NoBrush)
+        for (a, b), colour, thin in zip(_ENDS, bone_colours, _THIN, strict=True):
+            if visible := min(shown[a], shown[b]):
+                thick = width * (0.55 if thin else 1.0)
+                painter.setPen(_pen(_CASING, 0.5 * visible, thick + 2 * casing) if cased
+                               else _pen(colour, visible, thick))  # fmt: skip
+                painter.drawLine(QLineF(points[a], points[b]))
+    for i, (point, colour, visible) in enumerate(zip(points, joint_colours, shown, strict=True)):
+        if visible:
+            across = width * (1.0 if i in _FACE else 1.9)
+            painter.setPen(_pen(_CASING, 0.75 * visible, across + casing))
+            painter.drawPoint(point)
+            painter.setPen(_pen(colour, visible, across - casing))
+            painter.drawPoint(point)
 
 
 def number(painter: QPainter, pose: Pose, zoom: float, mirror: bool) -> None:
@@ -109,7 +110,7 @@ def _disc(painter: QPainter, centre: QPointF, radius: float, one: int) -> None:
     painter.setPen(QPen(_see_through(_CASING, 0.7), 1.5))
     painter.setBrush(QColor(*palette.person_colour(one)))
     painter.drawEllipse(centre, radius, radius)
-    painter.setPen(_CASING)
+    painter.setPen(QColor(*_CASING))
     painter.setFont(font(9, QFont.Bold))
     box = QRectF(centre.x() - radius, centre.y() - radius, 2 * radius, 2 * radius)
     painter.drawText(box, Qt.AlignCenter, str(one))
@@ -149,14 +150,14 @@ def fitted(room: QRectF, frame: Frame, ratio: float) -> QRectF:
 def picture(painter: QPainter, frame: np.ndarray, rect: QRectF, mirror: bool = False) -> None:
     """(H, W, 3) BGR bytes in a rectangle of the widget, on its device pixels.
 
-    OpenCV scales in less than half of the time that QPainter takes.
+    OpenCV scales and converts in less than half of the time that QPainter takes.
     """
     ratio = painter.device().devicePixelRatioF()
     width, height = (max(1, round(side * ratio)) for side in (rect.width(), rect.height()))
     pixels = frame if frame.shape[:2] == (height, width) else resized(frame, width, height)
-    pixels = np.ascontiguousarray(pixels[:, ::-1] if mirror else pixels)
+    pixels = cv2.cvtColor(cv2.flip(pixels, 1) if mirror else pixels, cv2.COLOR_BGR2BGRA)
     # Painted before the pixels go: it aliases them.
-    image = QImage(pixels.data, width, height, pixels.strides[0], QImage.Format_BGR888)
+    image = QImage(pixels.data, width, height, pixels.strides[0], QImage.Format_RGB32)
     image.setDevicePixelRatio(ratio)
     painter.drawImage(rect.topLeft(), image)
 

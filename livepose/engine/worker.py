@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from livepose.capture import Slot
@@ -38,6 +40,16 @@ _BROKEN = {
 
 def _load(model: str) -> PoseNetwork:
     return load_model(model)[0]
+
+
+@cache
+def spare_the_start() -> None:
+    """Garbage is looked for among what is made from now on, not among all that start-up has made.
+
+    That is a quarter of a million objects of torch, OpenVINO and vispy, which stay: a full round
+    through them holds up every thread, the window's too, for a tenth of a second.
+    """
+    gc.freeze()
 
 
 class InferenceThread:
@@ -180,7 +192,9 @@ class InferenceThread:
             if rival is not None:
                 rival.forget()
         predictor.settings = self.settings
-        return predictor(frame, self.want_heatmaps, self.ahead_s)
+        result = predictor(frame, self.want_heatmaps, self.ahead_s)
+        spare_the_start()
+        return result
 
     def _nothing(self, frame: Frame) -> Result:
         """Without a network there is still a picture to show."""

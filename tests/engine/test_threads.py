@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from livepose.engine import device
 from livepose.engine.loading import Choice
 from livepose.engine.probing import Probe
 from livepose.engine.session import Session
-from livepose.engine.worker import InferenceThread
+from livepose.engine.worker import InferenceThread, spare_the_start
 from livepose.frames import Event, Frame, Result
 from livepose.models.detector import PersonNet
 from livepose.models.margipose import MargiPose
@@ -63,6 +64,20 @@ def test_every_frame_where_that_is_asked_for() -> None:
     assert s.stop()
     assert [r.frame.id for r in log.results[:20]] == list(range(20))
     assert s.stats().dropped == 0
+
+
+def test_the_garbage_collector_leaves_alone_what_start_up_has_made() -> None:
+    spare_the_start.cache_clear()
+    gc.unfreeze()
+    log = Log()
+    s = session("synthetic:64x48@100", log, load=lambda name: tiny())
+    s.start()
+    try:
+        wait_for(lambda: len(log.results) >= 3 and gc.get_freeze_count() > 0)
+        # All of torch is among it; what is young is little.
+        assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+    finally:
+        assert s.stop()
 
 
 def test_a_failing_stage_is_told_and_the_thread_goes_on() -> None:

@@ -103,6 +103,24 @@ def test_no_display_is_told_and_never_aborts(monkeypatch: pytest.MonkeyPatch) ->
     assert run_app(AppOptions(lambda *_: pytest.fail("no session without a window"))) == 2
 
 
+@pytest.mark.parametrize(
+    ("cores", "by_user", "expected"),
+    [(2, {}, "0"), (8, {}, "None"), (2, {"LP_NUM_THREADS": "3"}, "3")],
+)
+def test_mesas_threads_do_not_wait_for_the_networks(
+    cores: int, by_user: dict[str, str], expected: str
+) -> None:
+    code = (
+        "import os\nfrom livepose.ui import app\n"
+        f"app.usable_cores = lambda: {cores}\nof_qt = app.make_application()\n"
+        "print(os.environ.get('LP_NUM_THREADS'))"
+    )
+    bare = {k: v for k, v in os.environ.items() if k != "LP_NUM_THREADS"}
+    run = subprocess.run([sys.executable, "-c", code], env=bare | by_user, check=True,
+                         capture_output=True, text=True)  # fmt: skip
+    assert run.stdout.strip() == expected
+
+
 def test_importing_the_package_loads_no_qt() -> None:
     code = (
         "import sys, livepose.ui\n"

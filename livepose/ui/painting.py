@@ -55,7 +55,7 @@ def skeleton(painter: QPainter, pose: Pose, zoom: float, strength: float = 1.0) 
     """Bones and joints of one person; zoom is that from frame pixels to logical pixels."""
     alpha = palette.opacity(pose.confidence) * strength
     alpha = np.where(np.isfinite(pose.joints).all(-1), alpha, 0)
-    shown = (np.ceil(alpha * _SHADES) / _SHADES).tolist()
+    shown = (np.round(alpha * _SHADES) / _SHADES).tolist()
     points = [QPointF(x, y) for x, y in (np.nan_to_num(pose.joints) + 0.5).tolist()]
     # Thickness follows the person's size on the screen, within what is easy to see.
     width = min(max(pose.region.side * zoom * 0.0105, 2.0), 6.5)

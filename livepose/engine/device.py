@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from livepose.timing.cores import usable_cores
+from livepose.timing.cores import to_spare, usable_cores
 
 Net = TypeVar("Net", bound=torch.nn.Module)
 
@@ -132,7 +132,7 @@ def set_cpu_threads(threads: int | None = None) -> None:
     """
     if threads is None:
         cores = usable_cores()
-        threads = min(torch.get_num_threads(), cores - (cores >= 4))
+        threads = min(torch.get_num_threads(), cores - to_spare(cores))
     torch.set_num_threads(max(1, threads))
 
 

@@ -16,6 +16,11 @@ def usable_cores() -> int:
     return cores if math.isinf(granted) else max(1, min(cores, int(granted)))
 
 
+def to_spare(cores: int) -> int:
+    """How many of so many cores the network leaves to painting: one, of four and more."""
+    return int(cores >= 4)
+
+
 def _physical_cores() -> int:
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     cores = set()

@@ -16,13 +16,11 @@ from PyQt5.QtCore import QSocketNotifier, Qt
 from PyQt5.QtGui import QGuiApplication, QSurfaceFormat
 from PyQt5.QtWidgets import QApplication
 
-from livepose.timing.cores import usable_cores
+from livepose.timing.cores import to_spare, usable_cores
 from livepose.ui.display import display_available, display_problem, only_wayland
 from livepose.ui.options import AppOptions
 
 __all__ = ["display_available", "make_application", "run_app"]
-
-_CORES_TO_SPARE = 4  # from so many on the network leaves one, see `set_cpu_threads`
 
 
 def run_app(options: AppOptions) -> int:
@@ -53,7 +51,7 @@ def make_application() -> QApplication:
         return existing
     if only_wayland():
         os.environ["QT_QPA_PLATFORM"] = "wayland"
-    if usable_cores() < _CORES_TO_SPARE:
+    if not to_spare(usable_cores()):
         # Mesa's threads, if it draws in software, would wait for those of the network, and the
         # window for them.
         os.environ.setdefault("LP_NUM_THREADS", "0")

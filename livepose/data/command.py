@@ -14,7 +14,7 @@ from livepose.cv import cv2
 from livepose.data.mix import Mix
 from livepose.data.readers import READERS, read
 from livepose.data.readers.true3d import MPI_CAMERAS
-from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples, boxes
+from livepose.data.samples import IMAGE_SUFFIXES, DataError, Samples, boxes, by_tilt
 from livepose.data.teachers import with_teachers
 from livepose.drawing import draw_skeleton, fit, sheet
 from livepose.skeleton import INDEX, LIMBS, indices
@@ -70,6 +70,9 @@ def _check(args: argparse.Namespace) -> int:
         seen = samples.present[:, j]
         shares = (samples.known[:, j], seen == 1, seen == 0, ~np.isnan(samples.depth[:, j]))
         print(f"  {name:<16}" + "".join(f"{100 * s.mean():8.1f}%" for s in shares))
+    if tilted := by_tilt(samples):
+        counts = ", ".join(f"{tilt}: {len(rows)}" for tilt, rows in tilted.items())
+        print(f"  people by how many degrees their trunk is off upright: {counts}")
     if args.out:
         if args.out.suffix.lower() not in IMAGE_SUFFIXES:
             raise DataError(f"{args.out}: the sheet must be {' or '.join(IMAGE_SUFFIXES)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from livepose import skeleton
 from livepose.skeleton import INDEX
 
+_TILTS = (15, 30, 45, 70, 110, 180)  # degrees by which trunks are off upright, at most
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -159,6 +161,19 @@ def tilts(samples: Samples) -> np.ndarray:
     up = samples.joints[:, neck] - samples.joints[:, pelvis]
     known = samples.known[:, [neck, pelvis]].all(1) & (up != 0).any(1)
     return np.where(known, np.arctan2(up[:, 0], -up[:, 1]), np.nan)
+
+
+def by_tilt(samples: Samples) -> dict[str, np.ndarray]:
+    """Rows of the people of each class of `tilts`: by how many degrees, either way, as ``"15-30"``.
+
+    Classes that nobody is in are left out, people without such labels are in none.
+    """
+    degrees, rows = np.abs(np.degrees(tilts(samples))), {}
+    for low, high in pairwise((-1, *_TILTS)):
+        of_class = np.flatnonzero((degrees > low) & (degrees <= high))
+        if len(of_class):
+            rows[f"{max(0, low)}-{high}"] = of_class
+    return rows
 
 
 def areas(samples: Samples) -> np.ndarray:

@@ -6,17 +6,15 @@ A prediction that is missing (NaN) is wrong; a joint without label does not coun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from livepose import skeleton
-from livepose.data.samples import Samples, tilts
+from livepose.data.samples import Samples, by_tilt
 from livepose.skeleton import INDEX, LIMBS
 
 GROUPS = {name: (f"left_{name}", f"right_{name}")
           for name in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")}  # fmt: skip
-_TILTS = (15, 30, 45, 70, 110, 180)  # degrees by which trunks are off upright, at most
 _THRESHOLDS = tuple(k / 40 for k in range(1, 21))  # 0.025, 0.05 ... 0.5
 
 
@@ -109,11 +107,8 @@ def pck_by_tilt(predicted: np.ndarray, samples: Samples) -> dict[str, Score]:
     Args:
         predicted: (N, J, 2) pixels of the pictures.
     """
-    degrees, scores = np.abs(np.degrees(tilts(samples))), {}
-    for low, high in pairwise((-1, *_TILTS)):
-        if len(rows := np.flatnonzero((degrees > low) & (degrees <= high))):
-            scores[f"{max(0, low)}-{high}"] = pck(predicted[rows], samples.take(rows))
-    return scores
+    rows = by_tilt(samples)
+    return {tilt: pck(predicted[r], samples.take(r)) for tilt, r in rows.items()}
 
 
 def pckh(

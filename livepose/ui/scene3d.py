@@ -244,10 +244,12 @@ class Scene3D:
         self.software = any(name in self.renderer.lower() for name in SOFTWARE)
         if samples is None:
             samples = 0 if self.software else 4
-        # No vertical sync: waiting for it would block the UI thread.
+        # No vertical sync: waiting for it would block the UI thread. Qt brings the drawing onto the
+        # screen, there is nothing for vispy to swap.
         self.canvas = scene.SceneCanvas(
-            keys=None, show=False, vsync=False, config={"samples": samples, "depth_size": 24}
-        )
+            keys=None, show=False, vsync=False, autoswap=False,
+            config={"samples": samples, "depth_size": 24},
+        )  # fmt: skip
         self.canvas.unfreeze()
         self._view = self.canvas.central_widget.add_view()
         self.camera = scene.TurntableCamera(fov=28, interactive=True)

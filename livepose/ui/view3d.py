@@ -8,13 +8,14 @@ import time
 import numpy as np
 from PyQt5.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QGuiApplication, QPainter, QPaintEvent, QPen
-from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QLabel, QOpenGLWidget, QVBoxLayout, QWidget
 
 from livepose import palette
 from livepose.frames import Result
 from livepose.skeleton import INDEX
 from livepose.ui import skeleton_mesh
 from livepose.ui.camera import VIEWS, CameraState
+from livepose.ui.offscreen import Offscreen
 from livepose.ui.standing import Stage, frustum
 from livepose.ui.theme import DARK, Theme, font
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 # At most this often, and at most this share of the UI thread's time (software OpenGL is slow, and
 # the picture comes first).
 _INTERVAL_S = 1 / 30
-_SHARE = 0.15
+_SHARE = 0.12
 _PATIENCE_MS = 120
 _ABOVE = np.array([0.0, 0.0, 0.18])  # metres from the top of the head to the number
 
@@ -44,10 +45,6 @@ class View3D(QWidget):
         super().__init__(parent)
         self.setMinimumSize(220, 180)
         self.setAccessibleName("Skeleton in 3D")
-        if QGuiApplication.platformName() == "xcb":
-            # With a window of its own only this part is put together by OpenGL; else every
-            # paint of the picture would pass the whole window through it (10 ms in software).
-            self.setAttribute(Qt.WA_NativeWindow)
         self.mirror = False
         self.trails = True
         self.problem = ""
@@ -67,13 +64,12 @@ class View3D(QWidget):
         layout.addWidget(self._message)
         self.scene = self._make_scene(samples)
         if self.scene is not None:
-            native = self.scene.native
-            native.setMinimumSize(1, 1)
-            native.setFocusPolicy(Qt.ClickFocus)
-            layout.addWidget(native)
-            self._compass = Compass(native)
-            native.installEventFilter(self)
-            native.frameSwapped.connect(self._swapped)
+            surface = self._surface(self.scene.native)
+            surface.setMinimumSize(1, 1)
+            surface.setFocusPolicy(Qt.ClickFocus)
+            layout.addWidget(surface)
+            self._compass = Compass(surface)
+            surface.installEventFilter(self)
             self.scene.canvas.events.draw.connect(self._begins, position="first")
 
     def _make_scene(self, samples: int | None):
@@ -90,6 +86,19 @@ class View3D(QWidget):
             )
             self._message.show()
             return None
+
+    def _surface(self, native: QOpenGLWidget) -> QWidget:
+        """What stands in the layout for the canvas; tells `_swapped` when it is on screen."""
+        if self.scene is not None and self.scene.software:
+            surface = Offscreen(native, self)
+            surface.painted.connect(self._swapped)
+            return surface
+        if QGuiApplication.platformName() == "xcb":
+            # With a window of its own only this part is put together by OpenGL; else every
+            # paint of the picture would pass the whole window through it.
+            self.setAttribute(Qt.WA_NativeWindow)
+        native.frameSwapped.connect(self._swapped)
+        return native
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -184,7 +193,7 @@ class View3D(QWidget):
                 self.view_changed.emit(names[0] if names else "")
 
     def _swapped(self) -> None:
-        """The drawing is on screen; with software OpenGL most of its cost comes with the swap."""
+        """The drawing is on screen; most of its cost may come after the last command to OpenGL."""
         if self._began_s:
             cost = time.monotonic() - self._began_s
             self._began_s = 0.0

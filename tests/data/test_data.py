@@ -242,6 +242,7 @@ def test_data_check_counts_and_draws(tmp_path: Path, capsys) -> None:  # type: i
     assert "s.png: 3 pictures" in out  # the broken one, too
     assert "1 broken or missing among all pictures" in out
     assert "images/2.jpg" in out
+    assert "their trunk is off upright: " in out
     teacher = ["--teachers", str(tmp_path / "p/labels.npz")]
     assert cli.main([*command, *teacher]) == 0
     assert "labelled after the vote: 100.0 %" in capsys.readouterr().out

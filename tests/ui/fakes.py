@@ -163,3 +163,13 @@ class FakeSession:
 
 
 LEFT_WRIST = INDEX["left_wrist"]
+
+
+def pixels(widget) -> np.ndarray:
+    """(H, W, 3) RGB of the widget in device pixels."""
+    from PyQt5.QtGui import QImage
+
+    image = widget.grab().toImage().convertToFormat(QImage.Format_RGB888)
+    data = image.constBits().asarray(image.sizeInBytes())
+    rows = np.frombuffer(bytes(data), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)

@@ -22,6 +22,12 @@ from livepose.ui.app import run_app
 from livepose.ui.options import AppOptions
 from ui.fakes import FakeSession, person, result
 
+def when(holds, then):
+    if holds():
+        then()
+    else:
+        QTimer.singleShot(20, lambda: when(holds, then))
+
 class Session(FakeSession):
     def start(self):
         QTimer.singleShot(0, lambda: self.deliver(result(poses=(person(),))))
@@ -50,8 +56,9 @@ def start(setup: str, tmp_path: Path, **environment: str) -> subprocess.Popen[st
 
 def test_exceptions_in_slots_go_to_the_banner(app, tmp_path: Path) -> None:
     process = start(
-        "QTimer.singleShot(50, lambda: 1 / 0); QTimer.singleShot(500, lambda: "
-        "(print(window().banner.text, flush=True), window().close()))",
+        "QTimer.singleShot(50, lambda: 1 / 0); QTimer.singleShot(50, lambda: "
+        "when(lambda: window().banner.text, lambda: "
+        "(print(window().banner.text, flush=True), window().close())))",
         tmp_path,
     )
     out, err = process.communicate(timeout=60)
@@ -76,8 +83,9 @@ def test_ctrl_c_closes_the_window(app, tmp_path: Path, number: int) -> None:
 
 def test_without_opengl_the_picture_goes_on(app, tmp_path: Path) -> None:
     process = start(
-        "QTimer.singleShot(300, lambda: (print(window().view3d.problem, '|', "
-        "len(self.painted_results), flush=True), window().close()))",
+        "QTimer.singleShot(50, lambda: when(lambda: self.painted_results, lambda: "
+        "(print(window().view3d.problem, '|', len(self.painted_results), flush=True), "
+        "window().close())))",
         tmp_path,
         QT_XCB_GL_INTEGRATION="none",
     )

@@ -12,7 +12,7 @@ import pytest
 from livepose import palette
 from livepose.skeleton import INDEX
 
-from .fakes import LEFT_WRIST, coloured, heatmaps, person, result
+from .fakes import LEFT_WRIST, coloured, heatmaps, person, pixels, result
 
 
 @pytest.fixture
@@ -25,16 +25,6 @@ def picture(app, until):
     until(lambda: view.windowHandle() is not None and view.windowHandle().isExposed())
     yield view
     view.close()
-
-
-def pixels(widget) -> np.ndarray:
-    """(H, W, 3) RGB of the widget in device pixels."""
-    from PyQt5.QtGui import QImage
-
-    image = widget.grab().toImage().convertToFormat(QImage.Format_RGB888)
-    data = image.constBits().asarray(image.sizeInBytes())
-    rows = np.frombuffer(bytes(data), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
 
 
 def at(view, image: np.ndarray, x: float, y: float) -> np.ndarray:

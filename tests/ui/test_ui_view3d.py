@@ -8,7 +8,7 @@ import pytest
 from livepose import palette
 from livepose.frames import Pose, Viewpoint
 
-from .fakes import person, result
+from .fakes import person, pixels, result
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,19 @@ def test_skeleton_is_drawn_where_it_should_be(shown) -> None:
     assert rows.max() < 0.97 * height
     assert columns.min() > 0.03 * width
     assert columns.max() < 0.97 * width
+
+
+def test_what_is_on_the_screen_is_the_drawing(shown, until) -> None:
+    for size in ((420, 400), (320, 300)):
+        drawn: list[float] = []
+        shown.drawn.connect(drawn.append)
+        shown.resize(*size)
+        show(shown, until, person())
+        until(lambda drawn=drawn: drawn)
+        rows, columns = np.nonzero(near(pixels(shown), palette.SIDES["left"]))
+        assert 0.4 * size[0] < columns.mean() < 0.8 * size[0]
+        assert rows.max() < 0.97 * size[1]
+        assert np.ptp(rows) > 0.4 * size[1]
 
 
 def test_views_differ_and_turn_the_person(shown) -> None:
@@ -168,3 +181,44 @@ def test_people_are_numbered_and_leave_trails(shown, until) -> None:
     shown.trails = False
     assert near(picture(at(0.45, 1)), palette.person_colour(1)).sum() < with_trail
     shown.trails = True
+
+
+def test_the_mouse_turns_and_nears_the_view(shown, until, app) -> None:
+    from PyQt5.QtCore import QEvent, QPoint, QPointF, Qt
+    from PyQt5.QtGui import QMouseEvent, QWheelEvent
+
+    surface = shown.childAt(160, 150)
+    before, drawn = shown.scene.state(), []
+    image = pixels(shown).astype(int)
+    shown.drawn.connect(drawn.append)
+    for kind, x in (("Press", 160), *(("Move", x) for x in range(180, 221, 20)), ("Release", 220)):
+        kind = getattr(QEvent, f"MouseButton{kind}" if kind != "Move" else "MouseMove")
+        held = Qt.NoButton if kind == QEvent.MouseButtonRelease else Qt.LeftButton
+        button = Qt.NoButton if kind == QEvent.MouseMove else Qt.LeftButton
+        app.sendEvent(surface, QMouseEvent(kind, QPointF(x, 150), button, held, Qt.NoModifier))
+    until(lambda: shown.scene.state().azimuth != before.azimuth)
+    until(lambda: drawn)
+    turned = pixels(shown).astype(int)
+    assert (np.abs(turned - image).max(-1) > 30).mean() > 0.01
+    at = QPointF(160, 150)
+    app.sendEvent(surface, QWheelEvent(at, at, QPoint(), QPoint(0, 120), Qt.NoButton,
+                                       Qt.NoModifier, Qt.NoScrollPhase, False))  # fmt: skip
+    assert shown.scene.state().extent < before.extent
+
+
+def test_the_application_ends_with_its_window(view, app) -> None:
+    from PyQt5.QtCore import QTimer
+
+    def give_up() -> None:
+        app.exit(1)
+
+    late = QTimer(singleShot=True, timeout=give_up)
+    late.start(10_000)
+    QTimer.singleShot(0, view.close)
+    app.setQuitOnLastWindowClosed(True)
+    try:
+        assert app.exec_() == 0, "something that nobody sees is open still"
+    finally:
+        app.setQuitOnLastWindowClosed(False)
+        late.stop()
+        view.show()

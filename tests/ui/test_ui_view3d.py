@@ -11,11 +11,15 @@ from livepose.frames import Pose, Viewpoint
 from .fakes import person, pixels, result
 
 
-@pytest.fixture(scope="module")
-def view(app):
+@pytest.fixture(scope="module", params=["in software", "by a graphics card"])
+def view(app, request):
+    from livepose.ui import scene3d
     from livepose.ui.view3d import View3D
 
-    view = View3D()
+    with pytest.MonkeyPatch.context() as patch:
+        # What draws is the same here; how it comes onto the screen is not.
+        patch.setattr(scene3d, "SOFTWARE", ("",) if request.param == "in software" else ())
+        view = View3D()
     if view.scene is None:
         pytest.skip(f"no OpenGL: {view.problem}")
     view.resize(320, 300)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +26,14 @@ def pictures_folder() -> Path:
     return Path(found or Path.home())
 
 
-def new_path(folder: Path) -> Path:
-    """A name with the time in it that is not taken yet."""
+def new_file(folder: Path) -> Path:
+    """An empty file with the time in its name; made here, so that two pictures never share one."""
     stem = f"livepose-{datetime.now():%Y-%m-%d-%H%M%S}"
-    path, number = folder / f"{stem}.png", 2
-    while path.exists():
-        path, number = folder / f"{stem}-{number}.png", number + 1
+    for number in itertools.count(1):
+        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            break
     return path
 
 
@@ -54,8 +58,10 @@ class Saver(QObject):
     def _write(self, image: QImage, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = new_path(folder)
+            path = new_file(folder)
             written = image.save(str(path))
+            if not written:
+                path.unlink()
         except OSError as error:
             self.failed.emit(f"The screenshot could not be saved: {error}.")
             return

@@ -277,6 +277,8 @@ def test_screenshot(window, until, tmp_path: Path) -> None:
         window._saver.save(screenshot.image_of(window), tmp_path / "new")
     until(lambda: len(saved) == 2)
     assert len({Path(path).name for path in saved}) == 2
+    # Two at once: a name is taken before there is anything to be written.
+    assert screenshot.new_file(tmp_path) != screenshot.new_file(tmp_path)
     image = QImage(saved[0])
     ratio = window.devicePixelRatioF()
     assert (image.width(), image.height()) == (

@@ -100,9 +100,10 @@ def smoothed(
     raw: np.ndarray, confidence: np.ndarray, fps: float, unit: float, settings: Smoothing
 ) -> np.ndarray:
     """The track as livepose's filter lets it through, at its true times; confidence (F, N)."""
-    points, out = PointFilter(settings), np.full_like(raw, np.nan)
+    points, out = PointFilter.new(1, *raw.shape[1:]), np.full_like(raw, np.nan)
     for k in np.flatnonzero(np.isfinite(raw).all((1, 2))):
-        out[k] = points(raw[k], confidence[k], k / fps, unit)
+        one = slice(k, k + 1)
+        out[one] = points(raw[one], confidence[one], k / fps, np.array([unit]), settings)
     return out
 
 

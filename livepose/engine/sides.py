@@ -13,10 +13,11 @@ And a front that is taken for a back, or a back for a front, waits for a third p
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 
+from livepose.rows import Rows
 from livepose.skeleton import FLIP, INDEX, J
 
 _NAMES = (("eye", "ear"), ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"),
@@ -44,150 +45,156 @@ _WIDTH = 0.1
 _BELIEVE_S, _BELIEVE = 0.2, 3
 
 
-class Sides:
-    """Of one person."""
+@dataclass
+class Sides(Rows):
+    """Of P people; `new` makes one.
 
-    def __init__(self) -> None:
-        self._pictures = np.zeros(len(_PARTS), int)
-        self._since_s = np.zeros(len(_PARTS))
-        self._crossing = [0, 0]  # pictures, of shoulders and hips
-        self._across: np.ndarray | None = None  # (2, D) from right to left, lately
-        self._time_s = 0.0
+    across: (P, 2, D) from right to left of shoulders and hips, lately; not numbers of whom nothing
+    is known. pictures: (P, parts) in which the parts have been swapped, since `since_s`. crossing:
+    (P, 2) pictures in which shoulders and hips have been crossed. time_s: (P,) of the last one.
+    """
+
+    across: np.ndarray
+    pictures: np.ndarray
+    since_s: np.ndarray
+    crossing: np.ndarray
+    time_s: np.ndarray
+
+    @classmethod
+    def new(cls, people: int, dimensions: int) -> Sides:
+        parts = people, len(_PARTS)
+        return cls(np.full((people, 2, dimensions), np.nan), np.zeros(parts, int), np.zeros(parts),
+                   np.zeros((people, 2), int), np.zeros(people))  # fmt: skip
 
     def __call__(
         self, points: np.ndarray, expected: np.ndarray, last: np.ndarray, confidence: np.ndarray,
-        time_s: float, unit: float,
+        time_s: float, unit: np.ndarray,
     ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
         """Which way round a picture has to be taken.
 
         Args:
-            points, expected, last: (J, D), what the network says, what was to be expected, and what
-                was shown of the picture before.
-            confidence: (J,). time_s: of the picture. unit: the person's size in the unit of points.
+            points, expected, last: (P, J, D), what the network says, what was to be expected, and
+                what was shown of the picture before.
+            confidence: (P, J). time_s: of the picture. unit: (P,) sizes in the unit of points.
 
         Returns:
-            ``(order, turned, doubtful)``: (J,) indices, the joints are ``points[order]``, and
-            whatever is remembered of joint j is from now on of joint ``turned[j]``; (J,) bool,
-            which joints of that order are not to be believed yet. None where nothing changes and
-            nothing is doubtful.
+            ``(order, turned, doubtful)``: (P, J) indices, a person's joints are ``points[order]``,
+            and whatever is remembered of joint j is from now on of joint ``turned[j]``; (P, J)
+            bool, which joints of that order are not to be believed yet. None where nothing changes
+            and nothing is doubtful.
         """
         across = _across(points)
         swapped = _swapped(points, expected, confidence, unit)
-        facing = self._facing(across, unit)
-        if max(facing) > 0 and min(facing) >= 0:
-            swapped[list(_WHOLE)] = False  # what was expected was wrong
-        order = _exchange(swapped)
-        there = points if order is None else points[order]
+        if swapped.any():
+            facing = self._facing(across, unit)
+            # What was expected was wrong.
+            swapped[:, _WHOLE] &= ~((facing.max(1) > 0) & (facing.min(1) >= 0))[:, None]
+        there = reordered(points, _exchange(swapped))
         swapped ^= self._twisted(there, expected, confidence, unit)
         order, turned = self._believed(swapped, time_s)
         if order is not None:
-            across = _across(points[order])
+            across = _across(reordered(points, order))
         before = self._lately(across, turned, time_s)
-        crossed = self._crossed(across, _across(last if turned is None else last[turned]), unit)
-        if not any(crossed):
+        crossed = self._crossed(across, _across(reordered(last, turned)), unit)
+        if not crossed.any():
             return order, turned, None
-        assert self._across is not None  # by `_lately`
-        doubtful = np.zeros(J, bool)
-        for k in np.flatnonzero(crossed):
-            self._across[k] = before[k]
-            doubtful[[_LEFT[k], _RIGHT[k]]] = True
+        self.across = np.where(crossed[..., None], before, self.across)
+        doubtful = np.zeros(points.shape[:2], bool)
+        doubtful[:, _LEFT] = doubtful[:, _RIGHT] = crossed
         return order, turned, doubtful
 
     def _believed(
         self, swapped: np.ndarray, time_s: float
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """``(order, turned)`` of `__call__`, by how long the parts have been swapped."""
-        if not (swapped.any() or self._pictures.any()):
+        if not (swapped.any() or self.pictures.any()):
             return None, None
-        self._since_s = np.where(self._pictures == 0, time_s, self._since_s)
-        self._pictures = np.where(swapped, self._pictures + 1, 0)
-        lasting = (self._pictures >= _BELIEVE) & (time_s - self._since_s >= _BELIEVE_S)
-        self._pictures[lasting] = 0
+        self.since_s = np.where(self.pictures == 0, time_s, self.since_s)
+        self.pictures = np.where(swapped, self.pictures + 1, 0)
+        lasting = (self.pictures >= _BELIEVE) & (time_s - self.since_s >= _BELIEVE_S)
+        self.pictures[lasting] = 0
         return _exchange(swapped & ~lasting), _exchange(lasting)
 
-    def _crossed(self, across: np.ndarray, last: np.ndarray, unit: float) -> list[bool]:
-        """Of shoulders and hips: whether they have changed places in the picture all at once, and
-        not for so many pictures that they are believed.
+    def _crossed(self, across: np.ndarray, last: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        """(P, 2), of shoulders and hips: whether they have changed places in the picture all at
+        once, and not for so many pictures that they are believed.
 
         Whoever turns round is seen from the side on the way; a network that takes a front for a
         back shows no such picture.
 
         Args:
-            across, last: (2, D), from right to left in their new order, now and in the picture
+            across, last: (P, 2, D), from right to left in their new order, now and in the picture
                 before.
         """
-        facing, doubtful = self._facing(across, unit), [False, False]
-        for k, (now, then) in enumerate(zip(_widths(across), _widths(last), strict=True)):
-            # Where they are held, they may lie on each other: then the picture before tells
-            # nothing.
-            new = facing[k] < 0 and (now * then < 0 or self._crossing[k] > 0)
-            self._crossing[k] = self._crossing[k] + 1 if new else 0
-            doubtful[k] = new and self._crossing[k] < _BELIEVE
+        # Where they are held, they may lie on each other: then the picture before tells nothing.
+        jumped = (_widths(across) * _widths(last) < 0) | (self.crossing > 0)
+        new = (self._facing(across, unit) < 0) & jumped
+        self.crossing = np.where(new, self.crossing + 1, 0)
+        doubtful: np.ndarray = new & (self.crossing < _BELIEVE)
         return doubtful
 
-    def _facing(self, across: np.ndarray, unit: float) -> list[int]:
-        """Of shoulders and hips: 1 as lately, -1 the other way round, 0 if not told."""
-        if self._across is None:
-            return [0, 0]
-        facing, least = [0, 0], _WIDTH * unit
-        for k, (now, lately) in enumerate(zip(_widths(across), _widths(self._across), strict=True)):
-            if min(abs(now), abs(lately)) > least:
-                facing[k] = 1 if now * lately > 0 else -1
-        return facing
+    def _facing(self, across: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        """(P, 2), of shoulders and hips: 1 as lately, -1 the other way round, 0 if not told."""
+        now, lately = _widths(across), _widths(self.across)
+        told = np.minimum(np.abs(now), np.abs(lately)) > _WIDTH * unit[:, None]
+        return np.where(told, np.where(now * lately > 0, 1, -1), 0)
 
     def _twisted(
-        self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
-    ) -> np.ndarray | bool:
-        """(parts,) bool: shoulders or hips, or whole arms or legs, that no back allows."""
-        if self._across is None or min(confidence[joint] for joint in _BACK) < _SURE:
-            return False
+        self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: np.ndarray
+    ) -> np.ndarray:
+        """(P, parts) bool: shoulders or hips, or whole arms or legs, that no back allows."""
         across = _across(points)
-        lengths = [math.hypot(*row) for row in across.tolist()]
-        if min(lengths) < _WIDE * unit:
-            return False
-        if across[0] @ across[1] > _TWISTED * lengths[0] * lengths[1]:
-            return False
-        part = int(((across * self._across).sum(1) / lengths).argmin())
-        # The other joints of the limb may be right as they are.
-        outer = _PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]
-        outer = outer * np.minimum(confidence, confidence[_FLIP])
-        nearer = outer @ (_apart(points, expected) - _apart(points[_FLIP], expected))
-        wrong = np.zeros(len(_PARTS), bool)
-        wrong[_WHOLE[part] if nearer > 0 else _FIRST[part]] = True
+        length = np.sqrt((across * across).sum(-1))
+        away = (across[:, 0] * across[:, 1]).sum(-1) <= _TWISTED * length[:, 0] * length[:, 1]
+        told = (length.min(1) >= _WIDE * unit) & (confidence[:, _BACK].min(1) >= _SURE)
+        wrong = np.zeros((len(points), len(_PARTS)), bool)
+        for p in np.flatnonzero(away & told & np.isfinite(self.across[:, 0, 0])):
+            part = int(((across[p] * self.across[p]).sum(1) / length[p]).argmin())
+            # The other joints of the limb may be right as they are.
+            outer = _PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]
+            outer = outer * np.minimum(confidence[p], confidence[p, _FLIP])
+            off = _apart(points[p], expected[p]) - _apart(points[p, _FLIP], expected[p])
+            wrong[p, _WHOLE[part] if outer @ off > 0 else _FIRST[part]] = True
         return wrong
 
     def _lately(self, across: np.ndarray, turned: np.ndarray | None, time_s: float) -> np.ndarray:
-        """Remembers (2, D) from right to left; returns what was lately, without this picture."""
-        before = across if self._across is None else self._across
+        """Remembers (P, 2, D) from right to left; returns what was lately, without this picture."""
+        before = np.where(np.isnan(self.across), across, self.across)
         if turned is not None:
-            before = np.where((turned[_LEFT] != _LEFT)[:, None], -before, before)
-        share = 1 - math.exp(-max(time_s - self._time_s, 0) / _LATELY_S)
-        self._across, self._time_s = before + share * (across - before), time_s
+            before = np.where((turned[:, _LEFT] != _LEFT)[..., None], -before, before)
+        share = 1 - np.exp(-np.maximum(time_s - self.time_s, 0) / _LATELY_S)
+        self.across = before + share[:, None, None] * (across - before)
+        self.time_s = np.full_like(self.time_s, time_s)
         return before
 
 
+def reordered(points: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """(P, J, ...) in an order (P, J), if there is one."""
+    return points if order is None else points[np.arange(len(points))[:, None], order]
+
+
 def _swapped(
-    points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: float
+    points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: np.ndarray
 ) -> np.ndarray:
-    """(parts,) bool: limbs and face whose sides lie the other way round than expected."""
-    parts, out = _PARTS[_LIMBS], np.zeros(len(_PARTS), bool)
-    weight = np.minimum(confidence, confidence[_FLIP])
-    off = _apart(np.array([points, points[_FLIP], expected[_FLIP]]), expected)
+    """(P, parts) bool: limbs and face whose sides lie the other way round than expected."""
+    parts, out = _PARTS[_LIMBS], np.zeros((len(points), len(_PARTS)), bool)
+    weight = np.minimum(confidence, confidence[:, _FLIP])
+    off = _apart(np.array([points, points[:, _FLIP], expected[:, _FLIP]]), expected)
     own, other, apart = (off * weight) @ parts.T
-    told = apart > _APART * unit * (parts @ weight)
-    out[_LIMBS] = told & (own - other > _CLEARLY * apart)
+    told = apart > _APART * unit[:, None] * (weight @ parts.T)
+    out[:, _LIMBS] = told & (own - other > _CLEARLY * apart)
     return out
 
 
 def _across(points: np.ndarray) -> np.ndarray:
-    """(2, D) from right to left, of shoulders and hips."""
-    across: np.ndarray = points[_LEFT] - points[_RIGHT]
+    """(P, 2, D) from right to left, of shoulders and hips."""
+    across: np.ndarray = points[:, _LEFT] - points[:, _RIGHT]
     return across
 
 
-def _widths(across: np.ndarray) -> list[float]:
-    """How far the left of shoulders and hips is to the right of the right, in the picture."""
-    return [float(row[0]) for row in across]
+def _widths(across: np.ndarray) -> np.ndarray:
+    """(P, 2) how far the left of shoulders and hips is to the right of the right in the picture."""
+    return across[..., 0]
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -197,7 +204,7 @@ def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _exchange(parts: np.ndarray) -> np.ndarray | None:
-    """(J,) indices that exchange the sides of these parts; what is exchanged twice stays. None
-    where nothing is exchanged.
+    """(P, J) indices that exchange the sides of these parts (P, parts); what is exchanged twice
+    stays. None where nothing is exchanged.
     """
     return np.where(parts @ _PARTS % 2 == 1, _FLIP, _SAME) if parts.any() else None

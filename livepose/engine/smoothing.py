@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 
-Value = TypeVar("Value", np.ndarray, float)
+from livepose.rows import Rows
 
 # After so long without a measurement the old values say nothing about the new ones.
 RESET_S = 0.5
@@ -59,203 +58,157 @@ class Smoothing:
             )
 
 
-def alpha(cutoff: Value, dt: float) -> Value:
+def alpha(cutoff: float, dt: np.ndarray) -> np.ndarray:
     """Weight of a new value in a low-pass filter of first order; cutoff in Hz, dt in seconds."""
     return 1 - 1 / (1 + 2 * math.pi * cutoff * dt)
 
 
-@dataclass(slots=True)
-class _Euro(Generic[Value]):
-    """The filter itself. raw: what came in last, at `time_s`; doubted: what was held back then."""
+@dataclass
+class PointFilter(Rows):
+    """Filters the points (N, D) of P people over time; `new` makes one.
 
-    points: Value
-    velocity: Value
-    motion: Value
-    raw: Value
-    time_s: float
-    doubted: Value | None = None
-
-    def ahead(self, dt: float) -> Value:
-        """Where the raw points should be by then."""
-        return self.raw + self.velocity * dt
-
-    def step(self, raw: Value, weight: Value, time_s: float, unit: float, s: Smoothing) -> None:
-        """Takes in what comes next; weight: 0..1, how far it counts."""
-        dt = time_s - self.time_s
-        rate = (raw - self.raw) / dt
-        self.velocity = self.velocity + alpha(s.d_cutoff, dt) * (rate - self.velocity)
-        self.raw, self.time_s = raw, time_s
-        speed = abs(self.velocity) / unit
-        real = speed / (speed + _NOISE)
-        # Carried on to the painting, noise would count for more than within one step.
-        self.motion = real * real * self.velocity
-        # (1 - alpha) ** weight, see `alpha`.
-        keep = (1 + 2 * math.pi * dt * (s.min_cutoff + s.beta * real * speed)) ** -weight
-        expected = self.points + s.follow * dt * real * self.velocity
-        self.points = expected + (1 - keep) * (raw - expected)
-
-
-@dataclass(slots=True)
-class _State(_Euro[np.ndarray]):
-    before: tuple[np.ndarray, float] | None = None  # points and time one picture earlier
-    late: float = 0.0  # sums of the lag's regression
-    moved: float = 0.0
-
-
-def _goes_on(state: _Euro[Value] | None, time_s: float) -> bool:
-    """Whether what was known a moment ago still says something."""
-    return state is not None and 0 <= time_s - state.time_s < RESET_S
-
-
-def _reach(dt: float, unit: float) -> float:
-    return unit * max(_GATE_LEAST, _GATE * dt)
-
-
-class NumberFilter:
-    """Filters one number over time, in a unit of its own: there is no person's size in it."""
-
-    def __init__(self, settings: Smoothing = Smoothing()) -> None:
-        self.settings = settings
-        self._state: _Euro[float] | None = None
-
-    def reset(self) -> None:
-        """The next number is taken as it is."""
-        self._state = None
-
-    def __call__(self, number: float, time_s: float) -> float:
-        """The steady number; time_s: when the picture was taken."""
-        state = self._state
-        if state is None or not _goes_on(state, time_s):
-            self._state = _Euro(number, 0.0, 0.0, number, time_s)
-            return number
-        dt = time_s - state.time_s
-        if not dt:
-            return state.points  # the same picture again
-        raw, doubted, reach = number, None, _reach(dt, 1.0)
-        if abs(number - state.ahead(dt)) > reach and not (
-            state.doubted is not None and abs(number - state.doubted) < reach
-        ):
-            raw, doubted = state.ahead(dt), number
-        state.step(raw, 1.0, time_s, 1.0, self.settings)
-        state.doubted = doubted
-        return state.points
-
-
-class PointFilter:
-    """Filters points (N, D) of one person over time.
-
-    velocity: (N, D), of the points, in their unit per second. motion: what of it is
-    surely more than noise.
-    lag_s: how far the steady points are behind the raw ones, measured over the last seconds: the
-    time that, times the velocity, explains their distance best. 0 while nothing moves.
+    points: (P, N, D), steady. raw: what came in last, at `time_s` (P,). velocity: of the points, in
+    their unit per second. motion: what of it is surely more than noise. doubted: what was held back
+    in the last picture, infinite where nothing was.
     """
 
-    def __init__(self, settings: Smoothing = Smoothing()) -> None:
-        self.settings = settings
-        self.lag_s = 0.0
-        self._state: _State | None = None
+    points: np.ndarray
+    raw: np.ndarray
+    velocity: np.ndarray
+    motion: np.ndarray
+    doubted: np.ndarray
+    time_s: np.ndarray
+    # One picture earlier; and sums of the lag's regression.
+    before: np.ndarray
+    before_s: np.ndarray
+    late: np.ndarray
+    moved: np.ndarray
+
+    @classmethod
+    def new(cls, people: int, number: int, dimensions: int) -> PointFilter:
+        """For so many people, of whose points nothing is known yet."""
+        shape = people, number, dimensions
+        points, raw, velocity, motion, before = (np.zeros(shape) for _ in range(5))
+        time_s, before_s = (np.full(people, -np.inf) for _ in range(2))
+        return cls(points, raw, velocity, motion, np.full(shape, np.inf), time_s,
+                   before, before_s, np.zeros(people), np.zeros(people))  # fmt: skip
 
     @property
-    def velocity(self) -> np.ndarray | float:
-        return 0.0 if self._state is None else self._state.velocity
+    def lag_s(self) -> np.ndarray:
+        """(P,) how far the steady points are behind the raw ones, over the last seconds: the time
+        that, times the velocity, explains their distance best. 0 while nothing moves.
+        """
+        return np.where(self.moved > 1e-9, self.late / np.maximum(self.moved, 1e-9), 0.0)
 
-    @property
-    def motion(self) -> np.ndarray | float:
-        return 0.0 if self._state is None else self._state.motion
+    def known(self, time_s: float) -> np.ndarray:
+        """(P,) bool: of whom what was known a moment ago still says something."""
+        dt = time_s - self.time_s
+        known: np.ndarray = (dt >= 0) & (dt < RESET_S)
+        return known
 
-    def expected(self, time_s: float) -> np.ndarray | None:
-        """(N, D) where the next points should be; None where nothing is known of them."""
-        state = self._state
-        if state is None or not _goes_on(state, time_s):
-            return None
-        return state.ahead(time_s - state.time_s)
+    def expected(self, time_s: float) -> np.ndarray:
+        """(P, N, D) where the next raw points should be, of those who are `known`."""
+        return self.raw + self.velocity * (time_s - self.time_s)[:, None, None]
 
-    @property
-    def last(self) -> np.ndarray | None:
-        """(N, D) the steady points of the picture before, if there is one."""
-        return None if self._state is None else self._state.points
+    def forget(self) -> None:
+        """The next points are taken as they are."""
+        self.time_s.fill(-np.inf)
+
+    def start(self, who: np.ndarray, points: np.ndarray, time_s: float) -> None:
+        """Takes the points (P, N, D) of some people, (P,) bool, as they are."""
+        fresh = PointFilter.new(int(who.sum()), *points.shape[1:])
+        fresh.points[...] = fresh.raw[...] = points[who]
+        fresh.time_s.fill(time_s)
+        self[who] = fresh
 
     def reorder(self, order: np.ndarray) -> None:
-        """What is known of point n has been of point ``order[n]``."""
-        state = self._state
-        if state is None:
-            return
-        for name in ("points", "velocity", "motion", "raw", "doubted"):
-            if (known := getattr(state, name)) is not None:
-                setattr(state, name, known[order])
-        if state.before is not None:
-            state.before = state.before[0][order], state.before[1]
-
-    def reset(self) -> None:
-        """The next points are taken as they are: another person, or another place in the film."""
-        self._state, self.lag_s = None, 0.0
+        """What is known of a person's point n has been of ``order[n]``; order: (P, N)."""
+        for name in ("points", "raw", "velocity", "motion", "doubted", "before"):
+            setattr(self, name, np.take_along_axis(getattr(self, name), order[..., None], 1))
 
     def __call__(
-        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: float,
-        doubtful: np.ndarray | None = None,
+        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: np.ndarray,
+        settings: Smoothing = Smoothing(), doubtful: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
         """The steady points.
 
         Args:
-            points: (N, D), all finite. confidence: (N,) in 0..1.
-            time_s: when the picture was taken. unit: the person's size in the unit of the points.
-            doubtful: (N,) bool, those to stay where they are, whatever the picture says.
+            points: (P, N, D), all finite. confidence: (P, N) in 0..1.
+            time_s: when the picture was taken. The same picture again moves nothing.
+            unit: (P,) the people's sizes in the unit of the points.
+            doubtful: (P, N) bool, those to stay where they are, whatever the picture says.
         """
         points = points.astype(float)
-        state = self._state
-        if state is None or not _goes_on(state, time_s):
-            still = np.zeros_like(points)
-            self._state, self.lag_s = _State(points, still, still, points, time_s), 0.0
-            return points
-        if time_s == state.time_s:
-            return state.points  # the same picture again
-        here, before = (state.points, state.time_s), state.raw
-        raw, state.doubted = _gated(state, points, time_s - state.time_s, unit, doubtful)
-        weight = np.minimum(np.maximum(confidence, 0.02), 1)[:, None]
-        state.step(raw, weight, time_s, unit, self.settings)
-        self._measure(state, here, before, unit)
-        return state.points
+        known = self.known(time_s)
+        if not known.all():
+            self.start(~known, points, time_s)
+        moving = time_s > self.time_s
+        if moving.all():
+            self._step(points, confidence, time_s, unit, settings, doubtful)
+        elif moving.any():
+            some = self[moving]
+            some._step(points[moving], confidence[moving], time_s, unit[moving], settings,
+                       None if doubtful is None else doubtful[moving])  # fmt: skip
+            self[moving] = some
+        return self.points.copy()
+
+    def _step(
+        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: np.ndarray,
+        s: Smoothing, doubtful: np.ndarray | None,
+    ) -> None:  # fmt: skip
+        """One picture on, for all people."""
+        here, here_s, before = self.points, self.time_s, self.raw
+        dt = time_s - here_s
+        raw = self._gated(points, dt, unit, doubtful)
+        dt3, unit3 = dt[:, None, None], unit[:, None, None]
+        self.velocity = self.velocity + alpha(s.d_cutoff, dt3) * (
+            (raw - before) / dt3 - self.velocity
+        )
+        self.raw, self.time_s = raw, np.full(len(dt), time_s)
+        speed = np.abs(self.velocity) / unit3
+        real = speed / (speed + _NOISE)
+        follows = real * self.velocity
+        # Carried on to the painting, noise would count for more than within one step.
+        self.motion = real * follows
+        weight = np.minimum(np.maximum(confidence, 0.02), 1)[..., None]
+        # (1 - alpha) ** weight, see `alpha`.
+        keep = (1 + 2 * math.pi * dt3 * (s.min_cutoff + s.beta * real * speed)) ** -weight
+        expected = here + s.follow * dt3 * follows
+        self.points = expected + (1 - keep) * (raw - expected)
+        self._measure(here, here_s, before, unit3)
 
     def _measure(
-        self, state: _State, here: tuple[np.ndarray, float], raw: np.ndarray, unit: float
+        self, here: np.ndarray, here_s: np.ndarray, raw: np.ndarray, unit: np.ndarray
     ) -> None:
         """The lag at the picture before, whose velocity is known from both of its neighbours."""
-        (points, at), earlier, time_s = here, state.before, state.time_s
-        state.before = here
-        if earlier is None:
-            return
-        velocity = (state.points - earlier[0]) / ((time_s - earlier[1]) * unit)
-        fade = 0.5 ** ((time_s - at) / _LAG_WINDOW_S)
-        state.late = fade * state.late + float(np.vdot(velocity, raw - points)) / unit
-        state.moved = fade * state.moved + float(np.vdot(velocity, velocity))
-        self.lag_s = state.late / state.moved if state.moved > 1e-9 else 0.0
+        velocity = (self.points - self.before) / (
+            unit * (self.time_s - self.before_s)[:, None, None]
+        )
+        fade = 0.5 ** ((self.time_s - here_s) / _LAG_WINDOW_S)
+        self.late = fade * self.late + (velocity * (raw - here) / unit).sum((1, 2))
+        self.moved = fade * self.moved + (velocity * velocity).sum((1, 2))
+        self.before, self.before_s = here, here_s
+
+    def _gated(
+        self, points: np.ndarray, dt: np.ndarray, unit: np.ndarray, doubtful: np.ndarray | None
+    ) -> np.ndarray:
+        """The points, those that jump held back until a second picture agrees."""
+        reach = (unit * np.maximum(_GATE_LEAST, _GATE * dt))[:, None]
+        expected = self.raw + self.velocity * dt[:, None, None]
+        jumps = _far(points, expected, reach) & _far(points, self.doubted, reach)
+        if doubtful is not None:
+            jumps |= doubtful
+            # Where doubtful points seemed to go, says nothing about where they are.
+            expected = np.where(doubtful[..., None], self.raw, expected)
+        if not jumps.any():
+            self.doubted.fill(np.inf)
+            return points
+        self.doubted = np.where(jumps[..., None], points, np.inf)
+        return np.where(jumps[..., None], expected, points)
 
 
-def _gated(
-    state: _State, points: np.ndarray, dt: float, unit: float, doubtful: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The points, those that jump held back until a second picture agrees; and what is held back.
-
-    Returns:
-        ``(points, doubted)``: (N, D) twice, infinite in the second what is not doubted; None for
-        nothing at all.
-    """
-    reach = _reach(dt, unit)
-    expected = state.ahead(dt)
-    jumps = _far(points, expected, reach)
-    if state.doubted is not None:
-        jumps &= _far(points, state.doubted, reach)
-    if doubtful is not None:
-        jumps |= doubtful
-    if not jumps.any():
-        return points, None
-    # Where doubtful points seemed to go, says nothing about where they are.
-    held = expected if doubtful is None else np.where(doubtful[:, None], state.raw, expected)
-    return np.where(jumps[:, None], held, points), np.where(jumps[:, None], points, np.inf)
-
-
-def _far(a: np.ndarray, b: np.ndarray, reach: float) -> np.ndarray:
-    """(N,) bool: which of the points are farther apart than that."""
+def _far(a: np.ndarray, b: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """(P, N) bool: which of the points are farther apart than that."""
     off = a - b
-    far: np.ndarray = (off * off).sum(1) > reach * reach
+    far: np.ndarray = (off * off).sum(-1) > reach * reach
     return far

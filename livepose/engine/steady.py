@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from livepose.engine.region import Found
-from livepose.engine.sides import Sides
-from livepose.engine.smoothing import RESET_S, NumberFilter, PointFilter, Smoothing
+from livepose.engine.sides import Sides, reordered
+from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
 from livepose.frames import Pose
 from livepose.lift import metric
 from livepose.lift.bones import Bones
 from livepose.lift.camera import USUAL_FOV, Intrinsics
-from livepose.skeleton import INDEX
+from livepose.rows import Rows
+from livepose.skeleton import INDEX, J
 
 # Of the distance to the camera: people walk, they do not jump to and fro.
 _DISTANCE = Smoothing(min_cutoff=0.3, beta=1.0, d_cutoff=1.0, follow=0.0)
@@ -42,58 +42,71 @@ class View:
             raise ValueError(f"height must be {low} to {high} metres: {self.height}")
 
 
-@dataclass(slots=True)
-class _One:
-    """What is remembered of one person."""
+@dataclass
+class _People(Rows):
+    """What is remembered of them. metres: (P,) away, at the picture before; none where unknown."""
 
-    points: PointFilter = field(default_factory=PointFilter)
-    sides: Sides = field(default_factory=Sides)
-    distance: NumberFilter = field(default_factory=lambda: NumberFilter(_DISTANCE))
-    bones: Bones = field(default_factory=Bones)
-    metres: float = math.nan  # away, at the picture before
-    time_s: float = 0.0
+    points: PointFilter
+    sides: Sides
+    distance: PointFilter
+    bones: Bones
+    metres: np.ndarray
+    time_s: np.ndarray
+
+    @classmethod
+    def new(cls, people: int) -> _People:
+        points, distance = PointFilter.new(people, J, 3), PointFilter.new(people, 1, 1)
+        return cls(points, Sides.new(people, 3), distance, Bones.new(people),
+                   np.full(people, np.nan), np.zeros(people))  # fmt: skip
 
     def smooth(
-        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: float,
+        self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: np.ndarray,
         settings: Smoothing, ahead_s: float,
-    ) -> tuple[np.ndarray, np.ndarray, float]:  # fmt: skip
-        """Steady points (J, 3) and their confidence, left and right as they were; and their lag."""
-        self.points.settings = settings
-        expected, doubtful = self.points.expected(time_s), None
-        if expected is not None:
-            last = self.points.last
-            assert last is not None  # something is expected
-            order, turned, doubtful = self.sides(points, expected, last, confidence, time_s, unit)
-            if turned is not None:
-                self.points.reorder(turned)
-            if order is not None:
-                points, confidence = points[order], confidence[order]
-        points = self.points(points, confidence, time_s, unit, doubtful)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+        """Steady points (P, J, 3) and their confidence, left and right as they were; and their
+        lags (P,)."""
+        known = self.points.known(time_s)
+        if not known.all():
+            self.points.start(~known, points, time_s)
+            self.sides[~known] = Sides.new(int((~known).sum()), 3)
+        expected, last = self.points.expected(time_s), self.points.points
+        order, turned, doubtful = self.sides(points, expected, last, confidence, time_s, unit)
+        if turned is not None:
+            self.points.reorder(turned)
+        points, confidence = reordered(points, order), reordered(confidence, order)
+        points = self.points(points, confidence, time_s, unit, settings, doubtful)
         lag = self.points.lag_s
         if settings.predict:
-            ahead = min(ahead_s + lag, _LONGEST_AHEAD_S)
-            points = points + self.points.motion * ahead
-            lag -= ahead
+            ahead = np.minimum(ahead_s + lag, _LONGEST_AHEAD_S)
+            points = points + self.points.motion * ahead[:, None, None]
+            lag = lag - ahead
         return points, confidence, lag
 
-    def steady_distance(self, metres: float, time_s: float) -> float:
-        return math.exp(self.distance(math.log(metres), time_s))
+    def steady_distance(self, metres: np.ndarray, time_s: float) -> np.ndarray:
+        """(P,) -> (P,)"""
+        sure = np.ones((len(metres), 1))
+        logs = self.distance(np.log(metres)[:, None, None], sure, time_s, sure[:, 0], _DISTANCE)
+        steady: np.ndarray = np.exp(logs[:, 0, 0])
+        return steady
 
 
 class Steady:
     """Remembers every person by id; used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._ones: dict[int, _One] = {}
         self._scale: tuple[Intrinsics, View] | None = None
+        self.forget()
 
     def forget(self) -> None:
         """Another source: everybody is new."""
-        self._ones.clear()
+        self._ids: list[int] = []
+        self._people = _People.new(0)
 
     def keep(self, ids: set[int]) -> None:
         """Forgets everybody else."""
-        self._ones = {k: one for k, one in self._ones.items() if k in ids}
+        if not ids.issuperset(self._ids):
+            rows = [row for row, id_ in enumerate(self._ids) if id_ in ids]
+            self._ids, self._people = [self._ids[row] for row in rows], self._people[rows]
 
     def __call__(
         self, people: Sequence[tuple[int, Found]], time_s: float, camera: Intrinsics, view: View,
@@ -106,49 +119,63 @@ class Steady:
         """
         if not people:
             return []
-        ones = [self._ones.setdefault(id_, _One()) for id_, _ in people]
-        points = np.array([np.column_stack([found.joints, found.depth]) for _, found in people])
-        confidence = np.array([found.confidence for _, found in people])
-        lags = [0.0] * len(ones)
-        if smoothing.on:
-            self._locate(ones, points, confidence, time_s, camera, view)
-            for k, one in enumerate(ones):
-                unit = _SIZE * view.height * camera.focal / one.metres
-                points[k], confidence[k], lags[k] = one.smooth(
-                    points[k], confidence[k], time_s, unit, smoothing, ahead_s
-                )
-        q = metric.rays(points[..., :2], points[..., 2], camera)
-        away = metric.distance(q, confidence, view.height)
-        if smoothing.on:
-            for k, one in enumerate(ones):
-                away[k] = one.steady_distance(float(away[k]), time_s)
-        placed = q * away[:, None, None]
-        position = placed[:, _PELVIS]
-        xyz = placed - position[:, None]
-        for k, one in enumerate(ones):
-            one.metres, one.time_s = float(away[k]), time_s
-            if smoothing.on:
-                # In heights: they stay right when the user says another height.
-                xyz[k] = view.height * one.bones(xyz[k] / view.height, confidence[k])
-        joints, xyz, position = (a.astype(np.float32) for a in (points[..., :2], xyz, position))
-        return [Pose(joints=joints[k], xyz=xyz[k], confidence=confidence[k], score=found.score,
-                     region=found.region, id=id_, position=position[k], lag_s=lags[k])
-                for k, (id_, found) in enumerate(people)]  # fmt: skip
-
-    def _locate(
-        self, ones: Sequence[_One], points: np.ndarray, confidence: np.ndarray, time_s: float,
-        camera: Intrinsics, view: View,
-    ) -> None:  # fmt: skip
-        """Says about how far away those are who are new, or everybody by another scale."""
         if (camera, view) != self._scale:
             self._scale = camera, view
-            for one in self._ones.values():
-                one.metres = math.nan
-                one.distance.reset()
-        new = [k for k, one in enumerate(ones)
-               if math.isnan(one.metres) or time_s - one.time_s >= RESET_S]  # fmt: skip
+            self._people.metres.fill(np.nan)
+            self._people.distance.forget()
+        ids = [id_ for id_, _ in people]
+        new = [id_ for id_ in ids if id_ not in self._ids]
         if new:
-            q = metric.rays(points[new][..., :2], points[new][..., 2], camera)
-            away = metric.distance(q, confidence[new], view.height)
-            for k, metres in zip(new, away, strict=True):
-                ones[k].metres = float(metres)
+            self._ids += new
+            self._people = _People.joined([self._people, _People.new(len(new))])
+        found = [found for _, found in people]
+        if ids == self._ids:
+            return _poses(self._people, ids, found, time_s, camera, view, smoothing, ahead_s)
+        rows = [self._ids.index(id_) for id_ in ids]
+        some = self._people[rows]
+        poses = _poses(some, ids, found, time_s, camera, view, smoothing, ahead_s)
+        self._people[rows] = some
+        return poses
+
+
+def _poses(
+    people: _People, ids: Sequence[int], found: Sequence[Found], time_s: float, camera: Intrinsics,
+    view: View, smoothing: Smoothing, ahead_s: float,
+) -> list[Pose]:  # fmt: skip
+    """Those of all who are in a picture."""
+    joints = np.array([each.joints for each in found])
+    depth, confidence = (np.array([getattr(each, name) for each in found])
+                         for name in ("depth", "confidence"))  # fmt: skip
+    points, lags = np.concatenate([joints, depth[..., None]], -1), np.zeros(len(ids))
+    if smoothing.on:
+        _locate(people, points, confidence, time_s, camera, view)
+        unit = _SIZE * view.height * camera.focal / people.metres
+        points, confidence, lags = people.smooth(
+            points, confidence, time_s, unit, smoothing, ahead_s
+        )
+    q = metric.rays(points[..., :2], points[..., 2], camera)
+    away = metric.distance(q, confidence, view.height)
+    if smoothing.on:
+        away = people.steady_distance(away, time_s)
+    placed = q * away[:, None, None]
+    position = placed[:, _PELVIS]
+    xyz = placed - position[:, None]
+    people.metres, people.time_s = away, np.full(len(ids), time_s)
+    if smoothing.on:
+        # In heights: they stay right when the user says another height.
+        xyz = view.height * people.bones(xyz / view.height, confidence)
+    joints, xyz, position = (a.astype(np.float32) for a in (points[..., :2], xyz, position))
+    return [Pose(joints=joints[k], xyz=xyz[k], confidence=confidence[k], score=each.score,
+                 region=each.region, id=ids[k], position=position[k], lag_s=float(lags[k]))
+            for k, each in enumerate(found)]  # fmt: skip
+
+
+def _locate(
+    people: _People, points: np.ndarray, confidence: np.ndarray, time_s: float,
+    camera: Intrinsics, view: View,
+) -> None:  # fmt: skip
+    """Says about how far away those are who are new, or everybody by another scale."""
+    new = np.isnan(people.metres) | (time_s - people.time_s >= RESET_S)
+    if new.any():
+        q = metric.rays(points[new][..., :2], points[new][..., 2], camera)
+        people.metres[new] = metric.distance(q, confidence[new], view.height)

@@ -1,4 +1,4 @@
-"""One person's bones keep their lengths: what makes a skeleton look like a body.
+"""A person's bones keep their lengths: what makes a skeleton look like a body.
 
 A network judges every picture anew, so its bones breathe. Here each person's lengths are learned:
 usual proportions, drawn towards the running mean of what is seen, left and right alike. The
@@ -8,8 +8,11 @@ lengths of the person.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from livepose.rows import Rows
 from livepose.skeleton import BONES, FLIP, INDEX, J, indices
 
 _PARENT = {b: a for a, b in BONES} | {
@@ -51,34 +54,39 @@ _BIAS = 1.0
 # So many sure pictures weigh as much as all before them, once there were as many.
 _MEMORY = 300
 _SHORTEST = 0.005  # of the body's height
+_SURE = 0.3  # confidence from which a joint tells about its bone
 
 
-class Bones:
-    """The lengths of one person's bones, in parts of the body's height.
+@dataclass
+class Bones(Rows):
+    """The lengths of P people's bones, in parts of the body's height; `new` makes one.
 
-    Args:
-        least: confidence from which a joint tells about its bone.
+    mean: (P, bones), of what was seen. count: of pictures, as far as they count.
     """
 
-    def __init__(self, least: float = 0.3) -> None:
-        self._least = least
-        self._mean, self._count = _LENGTHS.copy(), np.zeros(len(_ORDER))
+    mean: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def new(cls, people: int) -> Bones:
+        """Of so many people who have not been seen yet."""
+        return cls(np.tile(_LENGTHS, (people, 1)), np.zeros((people, len(_ORDER))))
 
     def __call__(self, points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-        """(J, 3) heights about the pelvis, (J,) -> (J, 3) with the lengths of this person."""
-        along = points[_CHILD] - points[_FROM]
-        seen = np.maximum(np.linalg.norm(along, axis=1), _SHORTEST)
+        """(P, J, 3) heights about the pelvis, (P, J) -> (P, J, 3) with everybody's own lengths."""
+        along = points[:, _CHILD] - points[:, _FROM]
+        seen = np.maximum(np.sqrt((along * along).sum(-1)), _SHORTEST)
         lengths = self._learn(seen, confidence)
-        steps = along * (lengths / seen)[:, None]
-        return points[INDEX["pelvis"]] + _PATHS @ steps
+        steps = along * (lengths / seen)[..., None]
+        return points[:, [INDEX["pelvis"]]] + _PATHS @ steps
 
     def _learn(self, seen: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-        sure = (np.minimum(confidence[_CHILD], confidence[_FROM]) >= self._least).astype(float)
+        sure = (np.minimum(confidence[:, _CHILD], confidence[:, _FROM]) >= _SURE).astype(float)
         # Both sides tell about one length.
-        weight = sure + sure[_OTHER]
-        mean = (seen * sure + (seen * sure)[_OTHER]) / np.maximum(weight, 1)
-        self._count = np.minimum(self._count + (weight > 0), _MEMORY)
-        share = (weight > 0) / np.maximum(self._count, 1)
-        self._mean += share * (mean - self._mean)
-        believed = self._count / (_BELIEF + (1 + _BIAS) * self._count)
-        return _LENGTHS + believed * (self._mean - _LENGTHS)
+        weight, told = sure + sure[:, _OTHER], seen * sure
+        mean = (told + told[:, _OTHER]) / np.maximum(weight, 1)
+        self.count = np.minimum(self.count + (weight > 0), _MEMORY)
+        share = (weight > 0) / np.maximum(self.count, 1)
+        self.mean = self.mean + share * (mean - self.mean)
+        believed = self.count / (_BELIEF + (1 + _BIAS) * self.count)
+        return _LENGTHS + believed * (self.mean - _LENGTHS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livepose.engine.smoothing import RESET_S, NumberFilter, PointFilter, Smoothing
+from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
 
 FPS = 30.0
-SURE = np.ones(1)
+SURE, UNIT = np.ones((1, 1)), np.array([100.0])
 
 
 def filtered(
@@ -16,9 +16,10 @@ def filtered(
     confidence: float = 1.0,
 ) -> tuple[np.ndarray, PointFilter]:  # fmt: skip
     """A track (F, D) of one point at 30 pictures a second."""
-    f = PointFilter(settings)
-    c = np.full(1, confidence)
-    return np.array([f(p[None], c, k / FPS, unit)[0] for k, p in enumerate(track)]), f
+    f = PointFilter.new(1, 1, track.shape[1])
+    c, size = np.full((1, 1), confidence), np.array([unit])
+    return np.array([f(p[None, None], c, k / FPS, size, settings)[0, 0]
+                     for k, p in enumerate(track)]), f  # fmt: skip
 
 
 def test_what_stands_still_is_steady() -> None:
@@ -89,32 +90,51 @@ def test_a_fast_hand_is_no_jump() -> None:
 
 
 def test_after_a_pause_or_backwards_in_time_it_starts_afresh() -> None:
-    f = PointFilter()
+    f = PointFilter.new(1, 1, 2)
     for k in range(10):
-        f(np.zeros((1, 2)), SURE, k / FPS, 100)
-    there = np.full((1, 2), 500.0)
-    assert np.allclose(f(there, SURE, 10 / FPS + RESET_S, 100), 500)
-    assert np.allclose(f(there - 200, SURE, 0.0, 100), 300)
+        f(np.zeros((1, 1, 2)), SURE, k / FPS, UNIT)
+    there = np.full((1, 1, 2), 500.0)
+    assert np.allclose(f(there, SURE, 10 / FPS + RESET_S, UNIT), 500)
+    assert np.allclose(f(there - 200, SURE, 0.0, UNIT), 300)
     # The same picture twice: nothing moves.
-    assert np.allclose(f(there, SURE, 0.0, 100), 300)
+    assert np.allclose(f(there, SURE, 0.0, UNIT), 300)
     assert f.lag_s == 0
 
 
-def test_a_number_is_filtered_as_a_point_is() -> None:
-    settings = Smoothing(beta=1.0, d_cutoff=1.0, follow=0.5)
-    numbers, points = NumberFilter(settings), PointFilter(settings)
+def test_people_do_not_disturb_each_other() -> None:
+    """Together as each alone, while they come and go and jump, and a picture comes twice."""
     rng = np.random.default_rng(0)
-    way = np.cumsum(rng.normal(0, 0.02, 200))
-    way[50] += 3  # a jump of one picture
-    way[100:] += 3  # one that lasts
-    times = np.cumsum(np.where(rng.random(200) < 0.02, 2 * RESET_S, 1 / FPS))
-    times[150] = times[149]  # the same picture again
-    got = [numbers(float(x), t) for x, t in zip(way, times, strict=True)]
-    wanted = [points(np.array([[x]]), SURE, t, 1.0)[0, 0] for x, t in zip(way, times, strict=True)]
-    assert got == pytest.approx(wanted)
-    assert not np.allclose(got, way, atol=0.5)  # the jump
-    numbers.reset()
-    assert numbers(7.0, times[-1]) == 7.0
+    tracks = np.cumsum(rng.normal(0, 2, (200, 3, 4, 2)), 0)
+    tracks[50:52, 1] += 300
+    tracks[100:, 2, :2] += 300
+    there = rng.random((200, 3)) < 0.9
+    there[120:150, 0] = False  # longer than RESET_S
+    times = np.arange(200) / FPS
+    times[80] = times[79]
+    confidence, size = rng.random((200, 3, 4)), np.array([60.0, 100.0, 200.0])
+    doubtful = rng.random((200, 3, 4)) < 0.02
+    together, alone = PointFilter.new(3, 4, 2), [PointFilter.new(1, 4, 2) for _ in range(3)]
+    for k, who in enumerate(there):
+        some = together[who]
+        out = some(
+            tracks[k][who], confidence[k][who], times[k], size[who], doubtful=doubtful[k][who]
+        )
+        together[who] = some
+        for row, p in enumerate(np.flatnonzero(who)):
+            (own,) = alone[p](tracks[k, [p]], confidence[k, [p]], times[k], size[[p]],
+                              doubtful=doubtful[k, [p]])  # fmt: skip
+            assert np.allclose(out[row], own, rtol=1e-12)
+            assert some.lag_s[row] == pytest.approx(alone[p].lag_s[0])
+    assert np.allclose(PointFilter.joined(alone).points, together.points, rtol=1e-12)
+
+
+def test_what_is_forgotten_is_taken_as_it_is() -> None:
+    f = PointFilter.new(1, 1, 2)
+    for k in range(10):
+        f(np.zeros((1, 1, 2)), SURE, k / FPS, UNIT)
+    f.forget()
+    there = np.full((1, 1, 2), 500.0)
+    assert np.array_equal(f(there, SURE, 9 / FPS, UNIT), there)
 
 
 def test_frame_rate_does_not_matter() -> None:
@@ -122,10 +142,10 @@ def test_frame_rate_does_not_matter() -> None:
     way = 80 * np.sin(4 * seconds)[:, None]
     ends = []
     for step in (1, 2):
-        f = PointFilter()
+        f = PointFilter.new(1, 1, 1)
         for t, p in zip(seconds[::step], way[::step], strict=True):
-            out = f(p[None], SURE, t, 100)
-        ends.append(out[0, 0] - p[0])
+            out = f(p[None, None], SURE, t, UNIT)
+        ends.append(out[0, 0, 0] - p[0])
     assert abs(ends[0] - ends[1]) < 3
 
 

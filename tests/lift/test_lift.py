@@ -111,25 +111,26 @@ def bone_lengths(points: np.ndarray) -> np.ndarray:
 
 def test_bones_breathe_no_more() -> None:
     rng = np.random.default_rng(0)
-    bones = Bones()
+    bones = Bones.new(1)
     noisy = [standing(turn=t) + rng.normal(0, 0.02, (J, 3)) for t in np.linspace(0, 3, 120)]
-    steady = np.array([HEIGHT * bones(p / HEIGHT, SURE) for p in noisy])
+    steady = np.array([HEIGHT * bones(p[None] / HEIGHT, SURE[None])[0] for p in noisy])
     before, after = (bone_lengths(np.array(p)[30:]) for p in (noisy, steady))
     assert (before.std(0) / before.mean(0)).max() > 0.05
     assert (after.std(0) / after.mean(0)).max() < 0.03
     # Between what is usual and what is seen, for a network sees a person wrong for ever.
-    true, usual = bone_lengths(standing()), HEIGHT * bone_lengths(Bones()(standing(), 0 * SURE))
+    (unseen,) = Bones.new(1)(standing()[None], 0 * SURE[None])
+    true, usual = bone_lengths(standing()), HEIGHT * bone_lengths(unseen)
     assert (np.abs(after[-1] - (true + usual) / 2) < 0.015).all()
     # And where the picture has them.
     assert np.linalg.norm(steady[-1] - standing(turn=3), axis=1).max() < 0.12
 
 
 def test_left_and_right_are_equally_long() -> None:
-    bones = Bones()
+    bones = Bones.new(1)
     p = standing()
     p[INDEX["left_ankle"], 1] += 0.1
     for _ in range(500):
-        out = HEIGHT * bones(p / HEIGHT, SURE)
+        out = HEIGHT * bones(p[None] / HEIGHT, SURE[None])[0]
     left, right = (np.linalg.norm(out[INDEX[f"{s}_ankle"]] - out[INDEX[f"{s}_knee"]])
                    for s in ("left", "right"))  # fmt: skip
     assert left == pytest.approx(right)
@@ -139,24 +140,24 @@ def test_left_and_right_are_equally_long() -> None:
 
 def test_nobody_is_shaped_by_one_picture() -> None:
     """An arm that points at the camera looks short; usual proportions know better."""
-    bones = Bones()
+    bones = Bones.new(1)
     p = standing() / HEIGHT
     p[INDEX["left_wrist"]] = p[INDEX["left_elbow"]] + 0.05
     p[INDEX["right_wrist"]] = p[INDEX["right_elbow"]] + 0.05
-    out = HEIGHT * bones(p, SURE)
+    out = HEIGHT * bones(p[None], SURE[None])[0]
     assert np.linalg.norm(out[INDEX["left_wrist"]] - out[INDEX["left_elbow"]]) > 0.23
 
 
 def test_guessed_joints_teach_nothing() -> None:
-    bones = Bones()
+    bones = Bones.new(1)
     for _ in range(300):
-        bones(standing() / HEIGHT, SURE)
+        bones(standing()[None] / HEIGHT, SURE[None])
     long = standing() / HEIGHT
     long[INDEX["left_wrist"]] *= 3
     confidence = SURE.copy()
     confidence[INDEX["left_wrist"]] = 0.1
     for _ in range(200):
-        out = HEIGHT * bones(long, confidence)
+        out = HEIGHT * bones(long[None], confidence[None])[0]
     arm = np.linalg.norm(out[INDEX["left_wrist"]] - out[INDEX["left_elbow"]])
     assert arm == pytest.approx(0.25, abs=0.01)
 

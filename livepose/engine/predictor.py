@@ -130,9 +130,8 @@ class Predictor:
         backend = self.smaller[least] if least else self.backend
         squares = [Square.of(look) for look in looks]
         raw = backend(frame.image, squares, frame.timeline, want_maps)
-        found = [_found(*each) for each in zip(raw.xyz, raw.confidence, looks, strict=True)]
-        return found, [_heatmaps(raw, k, look, backend.config)
-                       for k, look in enumerate(looks) if raw.maps]  # fmt: skip
+        maps = [_heatmaps(raw, k, look, backend.config) for k, look in enumerate(looks) if raw.maps]
+        return regions.found(raw.xyz, raw.confidence, looks), maps
 
     def _seen_twice(self, frame: Frame, new: Sequence[Found]) -> list[Found]:
         """Those of them whom another square shows, too; ghosts depend on where the square lies."""
@@ -201,11 +200,3 @@ def _heatmaps(raw: Raw, k: int, look: Region, config: NetworkConfig) -> Heatmaps
     xy, zy, xz = (m[k] for m in raw.maps)
     stages = tuple(stage.of(k) for stage in raw.stages or config.stages)
     return Heatmaps(xy, zy, xz, look, raw.xyz[k], config.drawn, stages)
-
-
-def _found(xyz: np.ndarray, confidence: np.ndarray, look: Region) -> Found:
-    joints = Square.of(look).to_picture(xyz[:, :2])
-    return Found(
-        joints=joints, depth=xyz[:, 2] * (look.side / 2), confidence=confidence,
-        score=regions.score(confidence), region=look,
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,28 +38,62 @@ class Found:
     region: Region
 
 
+def found(xyz: np.ndarray, confidence: np.ndarray, looks: Sequence[Region]) -> list[Found]:
+    """What the network says of each square, in the picture.
+
+    A pose that is not all numbers has score 0: one such joint would stay for ever in the means
+    that it enters.
+
+    Args:
+        xyz: (B, J, 3) normalised coordinates. confidence: (B, J). looks: the B squares.
+    """
+    middle = np.array([(look.cx, look.cy) for look in looks])[:, None]
+    half = np.array([look.side / 2 for look in looks])[:, None]
+    joints, depth = xyz[..., :2] * half[..., None] + middle, xyz[..., 2] * half
+    numbers = np.isfinite(joints).all((1, 2)) & np.isfinite(depth + confidence).all(1)
+    scores = np.where(numbers, score(confidence), 0.0).tolist()
+    return [Found(*each) for each in zip(joints, depth, confidence, scores, looks, strict=True)]
+
+
+def stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (P, J, 2), and which of them are sure (P, J)."""
+    joints = np.array([pose.joints for pose in poses])
+    return joints, np.array([pose.confidence for pose in poses]) >= SURE
+
+
 def whole(width: int, height: int) -> Region:
     """The whole picture, padded to a square."""
     return Region((width - 1) / 2, (height - 1) / 2, float(max(width, height)))
 
 
-def following(pose: Found, width: int, height: int) -> Region | None:
-    """Where to look for the person of `pose` in the next frame; None if it is lost.
+def following(poses: Sequence[Found], width: int, height: int) -> list[Region | None]:
+    """Where to look for the people of `poses` in the next frame; None for who is lost.
 
     Args:
         width, height: of the picture in pixels.
     """
-    sure = pose.confidence >= SURE
-    if pose.score < MIN_SCORE or sure.sum() < MIN_JOINTS:
-        return None
-    points = pose.joints[sure]
-    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    if not poses:
+        return []
+    joints, sure = stacked(poses)
+    low, high = (end(np.where(sure[..., None], joints, beyond), 1).tolist()
+                 for end, beyond in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
+    number = sure.sum(1).tolist()
+    return [_about(box, n / sure.shape[1], width, height)
+            if usable(pose) and n >= MIN_JOINTS else None
+            for pose, n, *box in zip(poses, number, low, high, strict=True)]  # fmt: skip
+
+
+def _about(
+    box: Sequence[Sequence[float]], share: float, width: int, height: int
+) -> Region | None:  # fmt: skip
+    """A square about joints, this share of all, between two corners."""
+    (left, top), (right, bottom) = box
     cx, cy = (left + right) / 2, (top + bottom) / 2
     if not (0 <= cx < width and 0 <= cy < height):
         return None
     # Where joints are outside the picture or hidden, the visible ones are only part of the person:
     # do not close in on them.
-    side = max(right - left, bottom - top) * MARGIN / max(0.6, int(sure.sum()) / len(sure))
+    side = max(right - left, bottom - top) * MARGIN / max(0.6, share)
     smallest, largest = 0.08 * max(width, height), 1.5 * max(width, height)
     return _on_pixels(cx, cy, min(max(side, smallest), largest))
 
@@ -89,12 +124,8 @@ def beside(look: Region) -> Region:
 
 
 def usable(pose: Found) -> bool:
-    """Whether somebody is there, with a number for everything.
-
-    One joint that is none would stay for ever in the means that it enters.
-    """
-    numbers = np.concatenate([pose.joints.ravel(), pose.depth, pose.confidence])
-    return pose.score >= MIN_SCORE and bool(np.isfinite(numbers).all())
+    """Whether somebody is there."""
+    return pose.score >= MIN_SCORE
 
 
 def same(a: Region, b: Region) -> bool:
@@ -103,7 +134,7 @@ def same(a: Region, b: Region) -> bool:
     return apart < 0.3 * min(a.side, b.side) and 0.5 < a.side / b.side < 2
 
 
-def score(confidence: np.ndarray) -> float:
-    """Confidence of the person as a whole: the mean of its better half of joints."""
-    best = np.sort(confidence)[len(confidence) // 2 :]
-    return float(best.sum()) / len(best)
+def score(confidence: np.ndarray) -> np.ndarray:
+    """(..., J) -> (...), of the person as a whole: the mean of the better half of joints."""
+    best = np.sort(confidence, -1)[..., confidence.shape[-1] // 2 :]
+    return best.sum(-1) / best.shape[-1]

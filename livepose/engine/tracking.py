@@ -9,13 +9,13 @@ by the colours of the clothes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from livepose.cv import cv2
-from livepose.engine.region import SURE, Found, beside, following, settled
+from livepose.engine.region import SURE, Found, beside, following, settled, stacked
 from livepose.frames import Region
 from livepose.skeleton import FLIP, indices
 
@@ -68,12 +68,6 @@ def likeness(
     return (np.exp(-d2 / 2) * sure).sum(-1) / np.maximum(sure.sum(-1), 1)
 
 
-def _stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
-    """Joints (P, J, 2), and which of them are sure (P, J)."""
-    joints = np.array([pose.joints for pose in poses])
-    return joints, np.array([pose.confidence for pose in poses]) >= SURE
-
-
 def _sizes(joints: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """(P,) in pixels, about the height of the sitting person: the spread of the sure joints."""
     counts = (sure | (sure.sum(1, keepdims=True) < 2))[..., None]
@@ -85,7 +79,7 @@ def _sizes(joints: np.ndarray, sure: np.ndarray) -> np.ndarray:
 
 def alike(a: Sequence[Found], b: Sequence[Found]) -> np.ndarray:
     """(A, B) how alike poses of the same picture are; 0 where they share no sure joint."""
-    (joints, sure), (others, known) = _stacked(a), _stacked(b)
+    (joints, sure), (others, known) = stacked(a), stacked(b)
     least = np.minimum(_sizes(joints, sure)[:, None], _sizes(others, known))
     return likeness(joints[:, None], others, sure[:, None] & known, least)
 
@@ -98,8 +92,13 @@ def distinct(poses: Sequence[Found]) -> list[Found]:
     best = sorted(poses, key=lambda pose: -pose.score)
     if len(best) < 2:
         return best
-    other = [replace(p, joints=p.joints[_FLIP], confidence=p.confidence[_FLIP]) for p in best]
-    same = np.maximum(alike(best, best), alike(best, other)) >= SAME
+    joints, sure = stacked(best)
+    size = _sizes(joints, sure)
+    least = np.minimum(size[:, None], size)
+    same = np.zeros(least.shape, bool)
+    for order in (slice(None), _FLIP):
+        both = sure[:, None] & sure[:, order]
+        same |= likeness(joints[:, None], joints[:, order], both, least) >= SAME
     kept: list[int] = []
     for k in range(len(best)):
         if not same[k, kept].any():
@@ -131,9 +130,9 @@ class Tracker:
 
     def looks(self, time_s: float, width: int, height: int) -> list[Region]:
         """Where to look for the people who were seen a moment ago."""
-        looks = []
-        for person in [p for p in self.people if time_s - p.time_s < _LOOK_S][: self.most]:
-            new = following(person.found, width, height)
+        there = [p for p in self.people if time_s - p.time_s < _LOOK_S][: self.most]
+        ahead, looks = following([p.found for p in there], width, height), []
+        for person, new in zip(there, ahead, strict=True):
             person.look = settled(person.look, new) if new else None
             if person.look:
                 # A ghost lives on where the square lies: it is not looked for in the same twice.
@@ -153,8 +152,9 @@ class Tracker:
         taken = {id(pose) for _, pose in pairs}
         new = [pose for pose in poses if id(pose) not in taken][: self.most - len(pairs)]
         pairs += self._newcomers(new, [person for person, _ in pairs], time_s, image)
+        _learn_velocities(pairs, time_s)
         for person, pose in pairs:
-            self._move(person, pose, time_s, image)
+            _move(person, pose, time_s, image)
         seen = [person for person, _ in pairs]
         self.people = [p for p in self.people if p.confirmed or p in seen]
         return [(person, pose) for person, pose in pairs if person.confirmed]
@@ -168,9 +168,9 @@ class Tracker:
     def _matched(self, poses: Sequence[Found], time_s: float) -> list[tuple[Person, Found]]:
         if not poses or not self.people:
             return []
-        before, there = _stacked([p.found for p in self.people])
+        before, there = stacked([p.found for p in self.people])
         expected = np.array([p.expected(time_s) for p in self.people])
-        joints, sure = _stacked(poses)
+        joints, sure = stacked(poses)
         size = _sizes(before, there)[:, None]
         like = likeness(expected[:, None], joints, there[:, None] & sure, size)
         return [(self.people[r], poses[c]) for r, c in _assigned(like, _LIKE)]
@@ -204,22 +204,31 @@ class Tracker:
         self.people += [p for p in new if p not in self.people]
         return list(zip(new, poses, strict=True))
 
-    def _move(self, person: Person, pose: Found, time_s: float, image: np.ndarray) -> None:
-        dt = time_s - person.time_s
-        if dt > 0 and person.seen:
-            sure = (pose.confidence >= SURE) & (person.found.confidence >= SURE)
-            if sure.any():
-                steps = np.sort(pose.joints[sure] - person.found.joints[sure], 0)
-                step = steps[len(steps) // 2]
-                person.velocity = person.velocity + 0.4 * (step / dt - person.velocity)
-        person.found, person.time_s = pose, time_s
-        person.seen += 1
-        person.confirmed |= pose.score >= _CLEAR or time_s - person.since_s >= _CONFIRM_S
-        if person.colours is None or person.seen % _REPAINT == 0:
-            now = colours(image, pose)
-            if now is not None:
-                old = person.colours
-                person.colours = now if old is None else old + 0.3 * (now - old)
+
+def _learn_velocities(pairs: Sequence[tuple[Person, Found]], time_s: float) -> None:
+    """Of those who were seen before, by the median of their joints."""
+    pairs = [(person, pose) for person, pose in pairs if person.seen and time_s > person.time_s]
+    if not pairs:
+        return
+    joints, sure = stacked([pose for _, pose in pairs])
+    before, there = stacked([person.found for person, _ in pairs])
+    both = sure & there
+    steps = np.sort(np.where(both[..., None], joints - before, np.inf), 1)
+    for (person, _), step, number in zip(pairs, steps, both.sum(1).tolist(), strict=True):
+        if number:
+            now = step[number // 2] / (time_s - person.time_s)
+            person.velocity = person.velocity + 0.4 * (now - person.velocity)
+
+
+def _move(person: Person, pose: Found, time_s: float, image: np.ndarray) -> None:
+    person.found, person.time_s = pose, time_s
+    person.seen += 1
+    person.confirmed |= pose.score >= _CLEAR or time_s - person.since_s >= _CONFIRM_S
+    if person.colours is None or person.seen % _REPAINT == 0:
+        now = colours(image, pose)
+        if now is not None:
+            old = person.colours
+            person.colours = now if old is None else old + 0.3 * (now - old)
 
 
 def _assigned(like: np.ndarray, least: float) -> list[tuple[int, int]]:
@@ -232,7 +241,7 @@ def _assigned(like: np.ndarray, least: float) -> list[tuple[int, int]]:
 
 def _nearness(pose: Found, person: Person, time_s: float) -> float:
     """0..1: the longer somebody was away, the less the old place tells."""
-    (size,) = _sizes(*_stacked([person.found]))
+    (size,) = _sizes(*stacked([person.found]))
     apart = np.linalg.norm(pose.joints.mean(0) - person.expected(time_s).mean(0))
     return float(np.exp(-apart / (size * (1 + time_s - person.time_s))))
 

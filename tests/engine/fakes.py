@@ -81,7 +81,7 @@ def session(source: str | None, log: Log, **more) -> Session:  # type: ignore[no
 
 def pose(joints: np.ndarray, confidence: float | np.ndarray = 0.9) -> Pose:
     c = np.broadcast_to(np.float32(confidence), J).copy()
-    return Pose(joints, np.zeros((J, 3)), c, region.score(c), Region(0, 0, 1))
+    return Pose(joints, np.zeros((J, 3)), c, float(region.score(c)), Region(0, 0, 1))
 
 
 def found(
@@ -89,7 +89,7 @@ def found(
 ) -> region.Found:
     c = np.broadcast_to(np.float32(confidence), J).copy()
     depth = np.zeros(J) if depth is None else depth
-    return region.Found(joints, depth, c, region.score(c), Region(0, 0, 1))
+    return region.Found(joints, depth, c, float(region.score(c)), Region(0, 0, 1))
 
 
 class Eyes:

@@ -30,7 +30,7 @@ def test_region_follows_with_room() -> None:
     joints = np.tile([300.0, 200.0], (J, 1))
     joints[INDEX["left_ankle"]] = (300, 300)
     joints[INDEX["nose"]] = (300, 100)
-    r = region.following(found(joints), 640, 480)
+    r = region.following([found(joints)], 640, 480)[0]
     assert r is not None
     assert (r.cx, r.cy) == pytest.approx((300, 200), abs=2)  # half of the grid
     assert r.side == pytest.approx(200 * region.MARGIN, abs=2)
@@ -43,8 +43,8 @@ def test_region_opens_up_where_joints_are_not_seen() -> None:
     joints = np.random.default_rng(0).uniform(250, 350, (J, 2))
     confidence = np.full(J, 0.9)
     confidence[11:17] = 0.05
-    part = region.following(found(joints, confidence), 640, 480)
-    full = region.following(found(joints), 640, 480)
+    part = region.following([found(joints, confidence)], 640, 480)[0]
+    full = region.following([found(joints)], 640, 480)[0]
     assert part is not None
     assert full is not None
     assert part.side > 1.1 * full.side
@@ -52,7 +52,7 @@ def test_region_opens_up_where_joints_are_not_seen() -> None:
 
 @pytest.mark.parametrize(("confidence", "at"), [(0.1, 300), (0.9, 3000)])
 def test_a_lost_person_has_no_region(confidence: float, at: float) -> None:
-    assert region.following(found(np.full((J, 2), at), confidence), 640, 480) is None
+    assert region.following([found(np.full((J, 2), at), confidence)], 640, 480)[0] is None
 
 
 def test_a_region_moves_when_there_is_need() -> None:

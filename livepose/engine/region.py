@@ -47,10 +47,12 @@ def found(xyz: np.ndarray, confidence: np.ndarray, looks: Sequence[Region]) -> l
     Args:
         xyz: (B, J, 3) normalised coordinates. confidence: (B, J). looks: the B squares.
     """
-    middle = np.array([(look.cx, look.cy) for look in looks])[:, None]
-    half = np.array([look.side / 2 for look in looks])[:, None]
-    joints, depth = xyz[..., :2] * half[..., None] + middle, xyz[..., 2] * half
-    numbers = np.isfinite(joints).all((1, 2)) & np.isfinite(depth + confidence).all(1)
+    squares = np.array([(look.cx, look.cy, look.side / 2) for look in looks])[:, None]
+    joints, depth = (
+        xyz[..., :2] * squares[..., 2:] + squares[..., :2],
+        xyz[..., 2] * squares[..., 2],
+    )
+    numbers = np.isfinite(xyz).all((1, 2)) & np.isfinite(confidence).all(1)
     scores = np.where(numbers, score(confidence), 0.0).tolist()
     return [Found(*each) for each in zip(joints, depth, confidence, scores, looks, strict=True)]
 
@@ -75,8 +77,8 @@ def following(poses: Sequence[Found], width: int, height: int) -> list[Region | 
     if not poses:
         return []
     joints, sure = stacked(poses)
-    low, high = (end(np.where(sure[..., None], joints, beyond), 1).tolist()
-                 for end, beyond in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
+    low = np.where(sure[..., None], joints, np.inf).min(1).tolist()
+    high = np.where(sure[..., None], joints, -np.inf).max(1).tolist()
     number = sure.sum(1).tolist()
     return [_about(box, n / sure.shape[1], width, height)
             if usable(pose) and n >= MIN_JOINTS else None

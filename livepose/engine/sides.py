@@ -49,9 +49,9 @@ _BELIEVE_S, _BELIEVE = 0.2, 3
 class Sides(Rows):
     """Of P people; `new` makes one.
 
-    across: (P, 2, D) from right to left of shoulders and hips, lately; not numbers of whom nothing
-    is known. pictures: (P, parts) in which the parts have been swapped, since `since_s`. crossing:
-    (P, 2) pictures in which shoulders and hips have been crossed. time_s: (P,) of the last one.
+    across: (P, 2, D) from right to left of shoulders and hips, lately. pictures: (P, parts) in
+    which the parts have been swapped, since `since_s`. crossing: (P, 2) pictures in which shoulders
+    and hips have been crossed. time_s: (P,) of the last one.
     """
 
     across: np.ndarray
@@ -61,10 +61,11 @@ class Sides(Rows):
     time_s: np.ndarray
 
     @classmethod
-    def new(cls, people: int, dimensions: int) -> Sides:
-        parts = people, len(_PARTS)
-        return cls(np.full((people, 2, dimensions), np.nan), np.zeros(parts, int), np.zeros(parts),
-                   np.zeros((people, 2), int), np.zeros(people))  # fmt: skip
+    def new(cls, points: np.ndarray, time_s: float = 0.0) -> Sides:
+        """For people who are seen for the first time, (P, J, D)."""
+        parts = len(points), len(_PARTS)
+        return cls(_across(points), np.zeros(parts, int), np.zeros(parts),
+                   np.zeros((len(points), 2), int), np.full(len(points), time_s))  # fmt: skip
 
     def __call__(
         self, points: np.ndarray, expected: np.ndarray, last: np.ndarray, confidence: np.ndarray,
@@ -83,14 +84,19 @@ class Sides(Rows):
             bool, which joints of that order are not to be believed yet. None where nothing changes
             and nothing is doubtful.
         """
-        across = _across(points)
-        swapped = _swapped(points, expected, confidence, unit)
+        swapped, there, across = (
+            _swapped(points, expected, confidence, unit),
+            points,
+            _across(points),
+        )
         if swapped.any():
             facing = self._facing(across, unit)
             # What was expected was wrong.
             swapped[:, _WHOLE] &= ~((facing.max(1) > 0) & (facing.min(1) >= 0))[:, None]
-        there = reordered(points, _exchange(swapped))
-        swapped ^= self._twisted(there, expected, confidence, unit)
+            there = reordered(points, _exchange(swapped))
+        twisted = self._twisted(there, expected, confidence, unit)
+        if twisted is not None:
+            swapped ^= twisted
         order, turned = self._believed(swapped, time_s)
         if order is not None:
             across = _across(reordered(points, order))
@@ -141,14 +147,20 @@ class Sides(Rows):
 
     def _twisted(
         self, points: np.ndarray, expected: np.ndarray, confidence: np.ndarray, unit: np.ndarray
-    ) -> np.ndarray:
-        """(P, parts) bool: shoulders or hips, or whole arms or legs, that no back allows."""
+    ) -> np.ndarray | None:
+        """(P, parts) bool: shoulders or hips, or whole arms or legs, that no back allows; None
+        where there are none.
+        """
         across = _across(points)
-        length = np.sqrt((across * across).sum(-1))
-        away = (across[:, 0] * across[:, 1]).sum(-1) <= _TWISTED * length[:, 0] * length[:, 1]
-        told = (length.min(1) >= _WIDE * unit) & (confidence[:, _BACK].min(1) >= _SURE)
-        wrong = np.zeros((len(points), len(_PARTS)), bool)
-        for p in np.flatnonzero(away & told & np.isfinite(self.across[:, 0, 0])):
+        away = (across[:, 0] * across[:, 1]).sum(-1) < 0
+        if not away.any():
+            return None
+        wrong, length = np.zeros((len(points), len(_PARTS)), bool), np.linalg.norm(across, axis=-1)
+        for p in np.flatnonzero(away):
+            if across[p, 0] @ across[p, 1] > _TWISTED * length[p].prod():
+                continue
+            if length[p].min() < _WIDE * unit[p] or confidence[p, _BACK].min() < _SURE:
+                continue
             part = int(((across[p] * self.across[p]).sum(1) / length[p]).argmin())
             # The other joints of the limb may be right as they are.
             outer = _PARTS[_WHOLE[part]] - _PARTS[_FIRST[part]]
@@ -159,10 +171,10 @@ class Sides(Rows):
 
     def _lately(self, across: np.ndarray, turned: np.ndarray | None, time_s: float) -> np.ndarray:
         """Remembers (P, 2, D) from right to left; returns what was lately, without this picture."""
-        before = np.where(np.isnan(self.across), across, self.across)
+        before = self.across
         if turned is not None:
             before = np.where((turned[:, _LEFT] != _LEFT)[..., None], -before, before)
-        share = 1 - np.exp(-np.maximum(time_s - self.time_s, 0) / _LATELY_S)
+        share = 1 - np.exp((self.time_s - time_s) / _LATELY_S)
         self.across = before + share[:, None, None] * (across - before)
         self.time_s = np.full_like(self.time_s, time_s)
         return before

@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from livepose.rows import Rows
+
+Value = TypeVar("Value", np.ndarray, float)
 
 # After so long without a measurement the old values say nothing about the new ones.
 RESET_S = 0.5
@@ -58,9 +61,58 @@ class Smoothing:
             )
 
 
-def alpha(cutoff: float, dt: np.ndarray) -> np.ndarray:
+def alpha(cutoff: float, dt: Value) -> Value:
     """Weight of a new value in a low-pass filter of first order; cutoff in Hz, dt in seconds."""
     return 1 - 1 / (1 + 2 * math.pi * cutoff * dt)
+
+
+def _step(
+    points: Value, velocity: Value, before: Value, raw: Value, weight: Value, dt: Value,
+    unit: Value, s: Smoothing,
+) -> tuple[Value, Value, Value]:  # fmt: skip
+    """Points, velocity and motion of a `PointFilter` one picture on.
+
+    The raw points were `before`, and count by `weight` in 0..1.
+    """
+    velocity = velocity + alpha(s.d_cutoff, dt) * ((raw - before) / dt - velocity)
+    speed = abs(velocity) / unit
+    real = speed / (speed + _NOISE)
+    follows = real * velocity
+    # (1 - alpha) ** weight, see `alpha`.
+    keep = (1 + 2 * math.pi * dt * (s.min_cutoff + s.beta * real * speed)) ** -weight
+    expected = points + s.follow * dt * follows
+    # Carried on to the painting, noise would count for more than within one step.
+    return expected + (1 - keep) * (raw - expected), velocity, real * follows
+
+
+class NumberFilter:
+    """Filters one number over time, in a unit of its own: there is no person's size in it."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """The next number is taken as it is."""
+        self._time_s, self._number, self._velocity, self._raw = -math.inf, 0.0, 0.0, 0.0
+        self._doubted = math.inf
+
+    def __call__(self, number: float, time_s: float, settings: Smoothing) -> float:
+        """The steady number; time_s: when the picture was taken. The same one moves nothing."""
+        dt = time_s - self._time_s
+        if not 0 <= dt < RESET_S:
+            self.forget()
+            self._time_s, self._number, self._raw = time_s, number, number
+        elif dt:
+            self._time_s = time_s
+            expected, reach = self._raw + self._velocity * dt, max(_GATE_LEAST, _GATE * dt)
+            jumps = min(abs(number - expected), abs(number - self._doubted)) > reach
+            raw = expected if jumps else number
+            self._doubted = number if jumps else math.inf
+            self._number, self._velocity, _ = _step(
+                self._number, self._velocity, self._raw, raw, 1.0, dt, 1.0, settings
+            )
+            self._raw = raw
+        return self._number
 
 
 @dataclass
@@ -110,10 +162,6 @@ class PointFilter(Rows):
         """(P, N, D) where the next raw points should be, of those who are `known`."""
         return self.raw + self.velocity * (time_s - self.time_s)[:, None, None]
 
-    def forget(self) -> None:
-        """The next points are taken as they are."""
-        self.time_s.fill(-np.inf)
-
     def start(self, who: np.ndarray, points: np.ndarray, time_s: float) -> None:
         """Takes the points (P, N, D) of some people, (P,) bool, as they are."""
         fresh = PointFilter.new(int(who.sum()), *points.shape[1:])
@@ -139,13 +187,11 @@ class PointFilter(Rows):
             doubtful: (P, N) bool, those to stay where they are, whatever the picture says.
         """
         points = points.astype(float)
-        known = self.known(time_s)
-        if not known.all():
-            self.start(~known, points, time_s)
-        moving = time_s > self.time_s
+        moving = self.known(time_s) & (time_s > self.time_s)
         if moving.all():
             self._step(points, confidence, time_s, unit, settings, doubtful)
-        elif moving.any():
+        else:
+            self.start(~self.known(time_s), points, time_s)
             some = self[moving]
             some._step(points[moving], confidence[moving], time_s, unit[moving], settings,
                        None if doubtful is None else doubtful[moving])  # fmt: skip
@@ -160,21 +206,12 @@ class PointFilter(Rows):
         here, here_s, before = self.points, self.time_s, self.raw
         dt = time_s - here_s
         raw = self._gated(points, dt, unit, doubtful)
+        weight = np.minimum(np.maximum(confidence, 0.02), 1)[..., None]
         dt3, unit3 = dt[:, None, None], unit[:, None, None]
-        self.velocity = self.velocity + alpha(s.d_cutoff, dt3) * (
-            (raw - before) / dt3 - self.velocity
+        self.points, self.velocity, self.motion = _step(
+            here, self.velocity, before, raw, weight, dt3, unit3, s
         )
         self.raw, self.time_s = raw, np.full(len(dt), time_s)
-        speed = np.abs(self.velocity) / unit3
-        real = speed / (speed + _NOISE)
-        follows = real * self.velocity
-        # Carried on to the painting, noise would count for more than within one step.
-        self.motion = real * follows
-        weight = np.minimum(np.maximum(confidence, 0.02), 1)[..., None]
-        # (1 - alpha) ** weight, see `alpha`.
-        keep = (1 + 2 * math.pi * dt3 * (s.min_cutoff + s.beta * real * speed)) ** -weight
-        expected = here + s.follow * dt3 * follows
-        self.points = expected + (1 - keep) * (raw - expected)
         self._measure(here, here_s, before, unit3)
 
     def _measure(
@@ -185,8 +222,8 @@ class PointFilter(Rows):
             unit * (self.time_s - self.before_s)[:, None, None]
         )
         fade = 0.5 ** ((self.time_s - here_s) / _LAG_WINDOW_S)
-        self.late = fade * self.late + (velocity * (raw - here) / unit).sum((1, 2))
-        self.moved = fade * self.moved + (velocity * velocity).sum((1, 2))
+        self.late = fade * self.late + _dot(velocity, raw - here) / unit[:, 0, 0]
+        self.moved = fade * self.moved + _dot(velocity, velocity)
         self.before, self.before_s = here, here_s
 
     def _gated(
@@ -195,16 +232,23 @@ class PointFilter(Rows):
         """The points, those that jump held back until a second picture agrees."""
         reach = (unit * np.maximum(_GATE_LEAST, _GATE * dt))[:, None]
         expected = self.raw + self.velocity * dt[:, None, None]
-        jumps = _far(points, expected, reach) & _far(points, self.doubted, reach)
+        jumps = _far(points, expected, reach)
+        if doubtful is None and not jumps.any():
+            self.doubted.fill(np.inf)
+            return points
+        jumps &= _far(points, self.doubted, reach)
         if doubtful is not None:
             jumps |= doubtful
             # Where doubtful points seemed to go, says nothing about where they are.
             expected = np.where(doubtful[..., None], self.raw, expected)
-        if not jumps.any():
-            self.doubted.fill(np.inf)
-            return points
         self.doubted = np.where(jumps[..., None], points, np.inf)
         return np.where(jumps[..., None], expected, points)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(P, N, D) twice -> (P,)"""
+    dot: np.ndarray = np.einsum("pnd,pnd->p", a, b)
+    return dot
 
 
 def _far(a: np.ndarray, b: np.ndarray, reach: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from livepose.engine.region import Found
 from livepose.engine.sides import Sides, reordered
-from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
+from livepose.engine.smoothing import RESET_S, NumberFilter, PointFilter, Smoothing
 from livepose.frames import Pose
 from livepose.lift import metric
 from livepose.lift.bones import Bones
@@ -44,20 +44,24 @@ class View:
 
 @dataclass
 class _People(Rows):
-    """What is remembered of them. metres: (P,) away, at the picture before; none where unknown."""
+    """What is remembered of them.
+
+    distance: (P,) filters of its logarithm. metres: (P,) away, at the picture before; not a number
+    where unknown.
+    """
 
     points: PointFilter
     sides: Sides
-    distance: PointFilter
+    distance: np.ndarray
     bones: Bones
     metres: np.ndarray
     time_s: np.ndarray
 
     @classmethod
     def new(cls, people: int) -> _People:
-        points, distance = PointFilter.new(people, J, 3), PointFilter.new(people, 1, 1)
-        return cls(points, Sides.new(people, 3), distance, Bones.new(people),
-                   np.full(people, np.nan), np.zeros(people))  # fmt: skip
+        points, distance = PointFilter.new(people, J, 3), [NumberFilter() for _ in range(people)]
+        return cls(points, Sides.new(points.points), np.array(distance, object),
+                   Bones.new(people), np.full(people, np.nan), np.zeros(people))  # fmt: skip
 
     def smooth(
         self, points: np.ndarray, confidence: np.ndarray, time_s: float, unit: np.ndarray,
@@ -68,7 +72,7 @@ class _People(Rows):
         known = self.points.known(time_s)
         if not known.all():
             self.points.start(~known, points, time_s)
-            self.sides[~known] = Sides.new(int((~known).sum()), 3)
+            self.sides[~known] = Sides.new(points[~known], time_s)
         expected, last = self.points.expected(time_s), self.points.points
         order, turned, doubtful = self.sides(points, expected, last, confidence, time_s, unit)
         if turned is not None:
@@ -84,9 +88,8 @@ class _People(Rows):
 
     def steady_distance(self, metres: np.ndarray, time_s: float) -> np.ndarray:
         """(P,) -> (P,)"""
-        sure = np.ones((len(metres), 1))
-        logs = self.distance(np.log(metres)[:, None, None], sure, time_s, sure[:, 0], _DISTANCE)
-        steady: np.ndarray = np.exp(logs[:, 0, 0])
+        logs = zip(self.distance, np.log(metres).tolist(), strict=True)
+        steady: np.ndarray = np.exp([smooth(log, time_s, _DISTANCE) for smooth, log in logs])
         return steady
 
 
@@ -122,7 +125,8 @@ class Steady:
         if (camera, view) != self._scale:
             self._scale = camera, view
             self._people.metres.fill(np.nan)
-            self._people.distance.forget()
+            for smooth in self._people.distance:
+                smooth.forget()
         ids = [id_ for id_, _ in people]
         new = [id_ for id_ in ids if id_ not in self._ids]
         if new:

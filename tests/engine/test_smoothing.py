@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livepose.engine.smoothing import RESET_S, PointFilter, Smoothing
+from livepose.engine.smoothing import RESET_S, NumberFilter, PointFilter, Smoothing
 
 FPS = 30.0
 SURE, UNIT = np.ones((1, 1)), np.array([100.0])
@@ -128,13 +128,22 @@ def test_people_do_not_disturb_each_other() -> None:
     assert np.allclose(PointFilter.joined(alone).points, together.points, rtol=1e-12)
 
 
-def test_what_is_forgotten_is_taken_as_it_is() -> None:
-    f = PointFilter.new(1, 1, 2)
-    for k in range(10):
-        f(np.zeros((1, 1, 2)), SURE, k / FPS, UNIT)
-    f.forget()
-    there = np.full((1, 1, 2), 500.0)
-    assert np.array_equal(f(there, SURE, 9 / FPS, UNIT), there)
+def test_a_number_is_filtered_as_a_point_is() -> None:
+    settings = Smoothing(beta=1.0, d_cutoff=1.0, follow=0.5)
+    numbers, points = NumberFilter(), PointFilter.new(1, 1, 1)
+    rng = np.random.default_rng(0)
+    way = np.cumsum(rng.normal(0, 0.02, 200))
+    way[50] += 3  # a jump of one picture
+    way[100:] += 3  # one that lasts
+    times = np.cumsum(np.where(rng.random(200) < 0.02, 2 * RESET_S, 1 / FPS))
+    times[150] = times[149]  # the same picture again
+    got = [numbers(float(x), t, settings) for x, t in zip(way, times, strict=True)]
+    wanted = [points(np.array([[[x]]]), SURE, t, SURE[0], settings)[0, 0, 0]
+              for x, t in zip(way, times, strict=True)]  # fmt: skip
+    assert got == pytest.approx(wanted)
+    assert not np.allclose(got, way, atol=0.5)  # the jump
+    numbers.forget()
+    assert numbers(7.0, times[-1], settings) == 7.0
 
 
 def test_frame_rate_does_not_matter() -> None:

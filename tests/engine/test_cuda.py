@@ -19,16 +19,18 @@ from tests.engine.fakes import CPU, tiny
 from tests.engine.test_backends import CONFIGS, IMAGE, SQUARES, net
 
 
+@pytest.mark.parametrize("shape", [(640, 384), (637, 379)])
 @pytest.mark.parametrize("side", [40, 64, 90, 200, 300])
-def test_squares_cut_on_the_device_are_those_of_the_cpu(side: int) -> None:
-    smooth = cv2.GaussianBlur(cv2.resize(IMAGE, (640, 384)), (0, 0), 3)
-    squares = [Square(300.3, 180.7, side), Square(20, 10, side)]  # the second lies half outside
+def test_squares_cut_on_the_device_are_those_of_the_cpu(side: int, shape: tuple[int, int]) -> None:
+    smooth = cv2.GaussianBlur(cv2.resize(IMAGE, shape), (0, 0), 3)
+    # The last two lie half outside.
+    squares = [Square(300.3, 180.7, side), Square(20, 10, side), Square(630, 375, side)]
     wanted = to_input([cut(smooth, square, 64) for square in squares])
     places = torch.tensor([[s.cx, s.cy, s.side] for s in squares])
     got = sample(torch.from_numpy(smooth), places, 64)
     assert got.shape == wanted.shape
     assert (got - wanted).abs().mean() < 0.01
-    assert got[1].min() == -1
+    assert got[1].min() == got[2].min() == -1
 
 
 @pytest.mark.parametrize("shrink", [2, 5, 8, 20])

@@ -47,24 +47,28 @@ def sample(image: Tensor, places: Tensor, size: int) -> Tensor:
     Returns:
         (B, 3, size, size) RGB in -1..1, float32, black outside the picture.
     """
-    steps = (torch.arange(size, device=image.device, dtype=torch.float32) + 0.5) / size - 0.5
-    # Pixels from the corner of the picture, the same point at every scale.
-    at = places[:, :2, None] + 0.5 + places[:, 2, None, None] * steps  # (B, 2, size)
+    # Halved without a rest, the same place has the same normalised coordinates at every scale.
+    h, w = (-(-side // _COARSER[-1]) * _COARSER[-1] for side in image.shape[:2])
+    if (h, w) != image.shape[:2]:
+        image = F.pad(image, (0, 0, 0, w - image.shape[1], 0, h - image.shape[0]))
     picture = image.permute(2, 0, 1)[None].float()
-    out = _bilinear(picture, at)
+    last = 0.5 - 0.5 / size
+    steps = torch.linspace(-last, last, size, device=image.device)
+    at = torch.addcmul(places[:, :2, None], places[:, 2, None, None], steps)  # (B, 2, size) pixels
+    x, y = (at[:, k] * (2 / side) + (1 / side - 1) for k, side in enumerate((w, h)))
+    shape = -1, size, size
+    grid = torch.stack([x[:, None].expand(shape), y[:, :, None].expand(shape)], -1)
+    out = _bilinear(picture, grid)
     for step in _COARSER:
-        picture = F.avg_pool2d(picture, 2, ceil_mode=True)
+        picture = F.avg_pool2d(picture, 2)
         shrinks = places[:, 2] >= step * size
-        out = torch.where(shrinks[:, None, None, None], _bilinear(picture, at / step), out)
+        out = torch.where(shrinks[:, None, None, None], _bilinear(picture, grid), out)
     return out.flip(1) / 127.5 - 1
 
 
-def _bilinear(picture: Tensor, at: Tensor) -> Tensor:
-    """(1, 3, H, W) at columns and rows (B, 2, n), in pixels from its corner -> (B, 3, n, n)."""
-    (h, w), (b, _, n) = picture.shape[-2:], at.shape
-    x = (2 * at[:, 0] / w - 1)[:, None, :].expand(-1, n, n)
-    y = (2 * at[:, 1] / h - 1)[:, :, None].expand(-1, n, n)
-    return F.grid_sample(picture.expand(b, -1, -1, -1), torch.stack([x, y], -1),
+def _bilinear(picture: Tensor, grid: Tensor) -> Tensor:
+    """(1, 3, H, W) at normalised coordinates (B, n, n, 2) -> (B, 3, n, n), 0 outside."""
+    return F.grid_sample(picture.expand(len(grid), -1, -1, -1), grid,
                          mode="bilinear", padding_mode="zeros", align_corners=False)  # fmt: skip
 
 

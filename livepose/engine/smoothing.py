@@ -187,7 +187,8 @@ class PointFilter(Rows):
             doubtful: (P, N) bool, those to stay where they are, whatever the picture says.
         """
         points = points.astype(float)
-        moving = self.known(time_s) & (time_s > self.time_s)
+        dt = time_s - self.time_s
+        moving = (dt > 0) & (dt < RESET_S)
         if moving.all():
             self._step(points, confidence, time_s, unit, settings, doubtful)
         else:

@@ -48,10 +48,8 @@ def found(xyz: np.ndarray, confidence: np.ndarray, looks: Sequence[Region]) -> l
         xyz: (B, J, 3) normalised coordinates. confidence: (B, J). looks: the B squares.
     """
     squares = np.array([(look.cx, look.cy, look.side / 2) for look in looks])[:, None]
-    joints, depth = (
-        xyz[..., :2] * squares[..., 2:] + squares[..., :2],
-        xyz[..., 2] * squares[..., 2],
-    )
+    joints = xyz[..., :2] * squares[..., 2:] + squares[..., :2]
+    depth = xyz[..., 2] * squares[..., 2]
     numbers = np.isfinite(xyz).all((1, 2)) & np.isfinite(confidence).all(1)
     scores = np.where(numbers, score(confidence), 0.0).tolist()
     return [Found(*each) for each in zip(joints, depth, confidence, scores, looks, strict=True)]

@@ -84,11 +84,8 @@ class Sides(Rows):
             bool, which joints of that order are not to be believed yet. None where nothing changes
             and nothing is doubtful.
         """
-        swapped, there, across = (
-            _swapped(points, expected, confidence, unit),
-            points,
-            _across(points),
-        )
+        there, across = points, _across(points)
+        swapped = _swapped(points, expected, confidence, unit)
         if swapped.any():
             facing = self._facing(across, unit)
             # What was expected was wrong.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -64,12 +65,33 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
+def queued_ms() -> float:
+    """How long this thread has waited for a core that others had; 0 where nobody knows."""
+    try:
+        with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:
+            return int(file.read(64).split()[1]) / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
+def stolen_ms() -> float:
+    """How long the host has kept all cores of this machine together; 0 where nobody knows."""
+    try:
+        with open("/proc/stat", "rb", buffering=0) as file:
+            return 1e3 * int(file.read(256).split()[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):
+        return 0.0
+
+
 class Log:
     """Collects while the window runs; all on the UI thread."""
 
     def __init__(self, clock_s: float) -> None:
         self.begin = self._last = clock_s
         self.cpu = time.thread_time()
+        self._used = 1e3 * time.thread_time(), queued_ms()
+        self._stolen = stolen_ms()
+        self.longest = {"computing": 0.0, "queueing": 0.0, "stolen": 0.0}
         # What is kept must not look like memory that grows: plain doubles, and no gap by itself.
         self.added = array("d")
         self.longest_ms, self.stalls = 0.0, 0
@@ -82,11 +104,16 @@ class Log:
     def tick(self, clock_s: float) -> None:
         """Every `_TICK_MS`, if the thread is free."""
         gap_ms = 1e3 * (clock_s - self._last) - _TICK_MS
-        self.longest_ms = max(self.longest_ms, gap_ms)
+        used = 1e3 * time.thread_time(), queued_ms()
+        if gap_ms > self.longest_ms:
+            self.longest_ms, stolen = gap_ms, stolen_ms() - self._stolen
+            computing, queueing = (now - then for now, then in zip(used, self._used, strict=True))
+            self.longest = {"computing": computing, "queueing": queueing, "stolen": stolen}
         self.stalls += gap_ms > STALL_MS
-        self._last = clock_s
+        self._last, self._used = clock_s, used
         if not self.memory or clock_s - self.begin - self.memory[-1][0] >= 1:
             self.memory.append((clock_s - self.begin, memory_mb()))
+            self._stolen = stolen_ms()
 
     def figures(self, clock_s: float, dropped: int) -> dict[str, Any]:
         seconds = clock_s - self.begin
@@ -102,6 +129,7 @@ class Log:
                          "p95": float(np.percentile(self.added or [0], 95))},
             "ui_share_of_a_core": (time.thread_time() - self.cpu) / seconds,
             "longest_stall_ms": self.longest_ms,
+            "longest_stall": {f"{name}_ms": ms for name, ms in self.longest.items()},
             "stalls_over_50_ms": self.stalls,
             "memory_mb": {"begin": float(sizes[settled][0]), "end": float(sizes[-1])},
             # In the hour that so many pictures are at 30 a second.
@@ -162,12 +190,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def as_text(figures: dict[str, Any]) -> str:
     added, memory = figures["added_ms"], figures["memory_mb"]
+    stall = ", ".join(f"{ms:.0f} {name.removesuffix('_ms')}"
+                      for name, ms in figures["longest_stall"].items())  # fmt: skip
     return "\n".join([
         f"{figures['seconds'] / 60:.1f} minutes, {figures['painted']} pictures "
         f"({figures['pictures_per_second']:.1f} a second), {figures['dropped']} dropped",
         f"added to the pipeline: median {added['median']:.1f} ms, 95 % {added['p95']:.1f} ms",
-        f"UI thread: {100 * figures['ui_share_of_a_core']:.0f} % of a core, longest stall "
-        f"{figures['longest_stall_ms']:.0f} ms, {figures['stalls_over_50_ms']} above 50 ms",
+        f"UI thread: {100 * figures['ui_share_of_a_core']:.0f} % of a core, "
+        f"{figures['stalls_over_50_ms']} stalls above 50 ms",
+        f"longest stall: {figures['longest_stall_ms']:.0f} ms ({stall})",
         f"memory: {memory['begin']:.0f} -> {memory['end']:.0f} MB, "
         f"{figures['memory_mb_an_hour']:+.1f} MB an hour of pictures",
     ])  # fmt: skip

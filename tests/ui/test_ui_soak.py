@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,13 @@ from .fakes import result
 def test_figures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = iter(100 + k / 100 for k in range(1000))
     monkeypatch.setattr(soak, "memory_mb", lambda: next(sizes))
+    queued, stolen = [2.0], [100.0]
+    monkeypatch.setattr(soak, "queued_ms", lambda: queued[0])
+    monkeypatch.setattr(soak, "stolen_ms", lambda: stolen[0])
     log = soak.Log(0.0)
     for k in range(1, 6001):  # a minute of ticks, with one that is 90 ms late
+        if k == 500:
+            queued[0], stolen[0] = 62.0, 120.0
         log.tick(k / 100 + (0.09 if k == 500 else 0))
     news = result()
     news.frame.timeline.mark_parts([("handover", 3), ("paint", 2)])
@@ -37,7 +43,26 @@ def test_figures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert figures["stalls_over_50_ms"] == 1
     assert figures["longest_stall_ms"] == pytest.approx(90, abs=0.1)
+    assert figures["longest_stall"]["queueing_ms"] == 60
+    assert figures["longest_stall"]["stolen_ms"] == 20
+    assert 0 <= figures["longest_stall"]["computing_ms"] < 50
+    assert "longest stall: 90 ms (" in soak.as_text({"dropped": 0, **figures})
     assert figures["memory_mb_an_hour"] == pytest.approx(0.01 * 3600, rel=0.02)
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self").exists(), reason="not Linux")
+def test_a_thread_that_waits_for_a_core_knows() -> None:
+    before, end = soak.queued_ms(), time.monotonic() + 20
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            for _ in range(2 * len(os.sched_getaffinity(0)))]  # fmt: skip
+    try:
+        while soak.queued_ms() - before < 10:  # ms, among so many soon
+            assert time.monotonic() < end
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert soak.stolen_ms() >= 0
 
 
 @pytest.mark.parametrize("fast", [False, True])

@@ -22,7 +22,7 @@ from vispy.scene.visuals import create_visual_node  # noqa: E402
 from vispy.visuals import Visual  # noqa: E402
 
 from livepose.palette import RGB  # noqa: E402
-from livepose.ui.camera import VIEWS, CameraState  # noqa: E402
+from livepose.ui.camera import FOV, VIEWS, CameraState, Widening  # noqa: E402
 from livepose.ui.painting import atlas  # noqa: E402
 from livepose.ui.skeleton_mesh import Mesh  # noqa: E402
 from livepose.ui.theme import DARK, Theme  # noqa: E402
@@ -237,7 +237,9 @@ _Floor = create_visual_node(_FloorVisual)
 
 
 class Scene3D:
-    """Canvas, camera and meshes. `show` never touches the camera, so the view is kept."""
+    """Canvas, camera and meshes. `show` never touches the camera, so the view is kept; `widen`
+    takes it back where several people need room.
+    """
 
     def __init__(self, theme: Theme = DARK, samples: int | None = None) -> None:
         self.renderer = opengl_renderer()
@@ -252,7 +254,7 @@ class Scene3D:
         )  # fmt: skip
         self.canvas.unfreeze()
         self._view = self.canvas.central_widget.add_view()
-        self.camera = scene.TurntableCamera(fov=28, interactive=True)
+        self.camera = scene.TurntableCamera(fov=FOV, interactive=True)
         # Far plane / near plane; vispy's default of 1e6 leaves no depth precision for limbs.
         self.camera.depth_value = 400.0
         self._view.camera = self.camera
@@ -279,6 +281,7 @@ class Scene3D:
         for order, node in enumerate(nodes):
             node.order = order
         self.canvas.events.draw.connect(self._aim_light, position="first")
+        self._widening = Widening()
         self.look("angled")
         self.set_theme(theme)
 
@@ -325,19 +328,31 @@ class Scene3D:
 
     def look(self, view: str) -> None:
         """Turns the camera to one of `VIEWS`, the whole person in sight."""
+        self._usual = VIEWS[view].extent
         self.restore(VIEWS[view])
 
+    def widen(self, needed: float, passed_s: float) -> None:
+        """Takes the camera back as far as several people need who are seen as usual.
+
+        Whoever has gone nearer or farther than usual is taken along by as much. needed: extent in
+        metres, see `CameraState.needed`. passed_s: since the last time.
+        """
+        before = self._widening.factor
+        factor = self._widening(needed / self._usual, passed_s)
+        if factor != before:
+            self.camera.scale_factor *= factor / before
+
     def state(self) -> CameraState:
+        """As the user has it: several people may have widened the view."""
         camera = self.camera
         x, y, z = (float(v) for v in camera.center)
-        return CameraState(
-            float(camera.azimuth), float(camera.elevation), float(camera.scale_factor), (x, y, z)
-        )
+        extent = float(camera.scale_factor) / self._widening.factor
+        return CameraState(float(camera.azimuth), float(camera.elevation), extent, (x, y, z))
 
     def restore(self, state: CameraState) -> None:
         self.camera.azimuth = state.azimuth
         self.camera.elevation = state.elevation
-        self.camera.scale_factor = state.extent
+        self.camera.scale_factor = state.extent * self._widening.factor
         self.camera.center = state.centre
         self.canvas.update()
 

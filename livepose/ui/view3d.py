@@ -152,7 +152,7 @@ class View3D(QWidget):
         if self.scene is None or self._result is None:
             return
         result, poses = self._result, self._result.poses
-        self._last_s = time.monotonic()
+        before_s, self._last_s = self._last_s, time.monotonic()
         time_s = result.frame.timeline.start_ns / 1e9
         points = self._stage.place(poses, result.viewpoint, time_s, self.mirror)
         confidence = np.array([pose.confidence for pose in poses])
@@ -163,6 +163,11 @@ class View3D(QWidget):
         self.scene.show_numbers(heads + _ABOVE, tuple(numbers[i] for i in named))
         self.scene.show_lines(*self._lines(result))
         self.scene.move_floor(self._stage.focus)
+        needed = 0.0
+        if len(poses) > 1:
+            places = points[:, INDEX["pelvis"], :2]
+            needed = self.scene.state().needed(places, self.width(), self.height())
+        self.scene.widen(needed, self._last_s - before_s)
         self.scene.native.update()
         self.shown = self._result
 

@@ -7,6 +7,8 @@ import pytest
 
 from livepose import palette
 from livepose.frames import Pose, Viewpoint
+from livepose.ui.camera import FOV, VIEWS, Widening
+from livepose.ui.standing import Stage
 
 from .fakes import person, pixels, result
 
@@ -34,6 +36,9 @@ def shown(view, until):
     """The view with somebody in it, seen from the front."""
     view.set_mirror(False)
     view.look("front")
+    # Nothing of the test before, which it would follow and narrow down to gently.
+    view._stage = Stage()
+    view.scene.widen(0.0, passed_s=10.0)
     show(view, until, person())
     return view
 
@@ -123,9 +128,10 @@ def test_mirror_swaps_the_sides_of_the_view(shown, until) -> None:
 
 def test_nobody_and_somebody_again(shown, until) -> None:
     show(shown, until)
-    assert not near(shown.scene.image(), palette.SIDES["left"]).any()
+    # Where the red axis crosses the green one it is about that colour, too.
+    assert near(shown.scene.image(), palette.SIDES["left"]).sum() < 10
     show(shown, until, person())
-    assert near(shown.scene.image(), palette.SIDES["left"]).any()
+    assert near(shown.scene.image(), palette.SIDES["left"]).sum() > 100
 
 
 def test_draws_seldom_enough(shown, spin) -> None:
@@ -185,6 +191,64 @@ def test_people_are_numbered_and_leave_trails(shown, until) -> None:
     shown.trails = False
     assert near(picture(at(0.45, 1)), palette.person_colour(1)).sum() < with_trail
     shown.trails = True
+
+
+@pytest.mark.parametrize("name", ["front", "angled", "top"])
+@pytest.mark.parametrize("size", [(320, 300), (700, 300), (300, 700)])
+def test_the_extent_that_is_needed_has_everybody_in_sight(name: str, size: tuple[int, int]) -> None:
+    """By a camera of our own, at the distance that such an extent means."""
+    places, (width, height) = np.array([[-1.5, 0.0], [0.4, -1.0], [2.0, 1.5]]), size
+    state = replace(VIEWS[name], extent=VIEWS[name].needed(places, *size))
+    right, up, eye = state.basis()
+    tall = state.extent * height / min(size)  # metres across the height
+    away = tall / 2 / np.tan(np.radians(FOV / 2))
+    off = [np.array([x, y, z]) - state.centre for x, y in places for z in (0, 1.9)]
+    seen = [np.array([p @ right, p @ up]) * away / (away - p @ eye) for p in off]
+    edges = np.abs(seen).max(0) / (tall / 2 * np.array([width / height, 1]))
+    assert 0.6 < edges.max() <= 1
+
+
+def test_a_view_widens_gently_and_does_not_breathe() -> None:
+    widening = Widening()
+    assert widening(0.7, 0.1) == 1
+    steps = [widening(2.0, 0.1) for _ in range(30)]
+    assert 1 < steps[0] < 1.5
+    assert steps == sorted(steps)
+    assert steps[-1] == pytest.approx(2, abs=0.01)
+    assert widening(1.7, 0.1) == pytest.approx(2, abs=0.01)  # they come a little closer
+    for _ in range(40):
+        alone = widening(0.0, 0.1)
+    assert alone == pytest.approx(1, abs=0.01)
+    assert widening(3.0, 5.0) == 3  # nobody has looked meanwhile
+
+
+def test_everybody_is_in_sight_and_who_went_nearer_stays_so(shown, until) -> None:
+    level = Viewpoint(np.array([0.0, -1.0, 0.0]), 1.2, 60.0)
+    poses = [replace(person(), position=np.array([x, 0.0, 4.0]), id=k + 1)
+             for k, x in enumerate((-1.6, 0.0, 1.6))]  # fmt: skip
+
+    def picture(*poses: Pose) -> np.ndarray:
+        shown._stage, shown._last_s = Stage(), 0.0  # long ago: nothing is done gently
+        news = replace(result(poses=poses), viewpoint=level)
+        shown.show_result(news)
+        until(lambda: shown.shown is news)
+        return shown.scene.image()
+
+    image = picture(*poses)
+    for number in (1, 2, 3):
+        own = near(image, palette.person_colour(number))
+        assert own.sum() > 100
+        rows, columns = np.nonzero(own)
+        assert rows.min() > 0
+        assert 0 < columns.min() <= columns.max() < image.shape[1] - 1
+    wide = shown.scene.camera.scale_factor
+    before = shown.camera_state()
+    shown.scene.camera.scale_factor /= 2
+    picture(*poses)
+    assert shown.scene.camera.scale_factor == pytest.approx(wide / 2)
+    picture(poses[0])
+    assert shown.camera_state()[2] == pytest.approx(before[2] / 2)
+    assert shown.scene.camera.scale_factor == pytest.approx(before[2] / 2)
 
 
 def test_the_mouse_turns_and_nears_the_view(shown, until, app) -> None:

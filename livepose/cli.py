@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("open the app, or run the pipeline headless", "livepose.run"),
     "doctor": ("say what works on this machine, and what holds it up", "livepose.doctor"),
     "steadiness": ("measure jitter and the lag of smoothing", "livepose.bench.steadiness"),
+    "following": ("count who is followed, lost, exchanged", "livepose.bench.following"),
     "explore": ("speed against accuracy of all that runs here", "livepose.bench.explore_command"),
     "compare": ("two configurations on the same frames", "livepose.bench.compare"),
     "soak": ("run the window for long, and measure what it costs", "livepose.ui.soak"),

@@ -14,7 +14,7 @@ from livepose.engine import headless
 from livepose.engine.backends import BACKENDS
 from livepose.engine.device import PRECISIONS, DeviceError, set_cpu_threads
 from livepose.engine.loading import Choice
-from livepose.engine.session import DEFAULT_MODEL, Session
+from livepose.engine.session import DEFAULT_MODEL, INSTEAD, Session
 from livepose.engine.settings import EngineSettings
 from livepose.engine.smoothing import Smoothing
 from livepose.engine.steady import View
@@ -43,9 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine = parser.add_argument_group("engine")
     engine.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
         metavar="MODEL[@SIZE]",
-        help="name or .safetensors file; lite@160 looks at squares of 160 pixels: faster",
+        help="name or .safetensors file; lite@160 looks at squares of 160 pixels: faster "
+        f"(default: {DEFAULT_MODEL}, and in the window, where that does not keep up with the "
+        f"pictures, {', '.join(INSTEAD)})",
     )
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     engine.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
@@ -104,7 +105,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        Choice.of(args.model).check()  # before any window opens
+        Choice.of(args.model or DEFAULT_MODEL).check()  # before any window opens
         options = _capture_options(args)
         args.settings = settings_of(args)
     except (WeightsError, ValueError) as error:
@@ -156,6 +157,7 @@ def _factory(
 
 
 def _headless(args: argparse.Namespace, options: CaptureOptions) -> int:
+    args.model = args.model or DEFAULT_MODEL  # figures are of one network
     wanted = headless.HeadlessOptions(
         args.frames, args.seconds, args.video, args.trace, bool(args.mirror)
     )

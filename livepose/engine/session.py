@@ -24,6 +24,9 @@ from livepose.models.store import load_detector
 from livepose.timing.stats import Latency, Rate, Stats
 
 DEFAULT_MODEL = "base"
+# One after the other, where those before do not keep up: each is faster, and of what is as fast the
+# most accurate (`livepose explore`).
+INSTEAD = ("base@224", "base@192", "lite")
 
 
 class Session:
@@ -33,7 +36,8 @@ class Session:
         source: what `livepose.capture.parse_source` takes, or a source. None: the first camera,
             and where there is none, the bundled clip (told by an event of kind ``no-camera``).
         model: name of a shipped model or path to a .safetensors file, with @PIXELS behind it for
-            squares of another size.
+            squares of another size. None: the default, or in its place one of `INSTEAD`, where
+            it does not keep up with the pictures.
         device, precision: see `livepose.engine.device.choose`. backend: a name of
             `livepose.engine.backends.BACKENDS`.
         lossless: every picture is processed, however long it takes (no live demo, then).
@@ -47,7 +51,7 @@ class Session:
     def __init__(
         self,
         source: str | Source | None,
-        model: str = DEFAULT_MODEL,
+        model: str | None = DEFAULT_MODEL,
         *,
         options: CaptureOptions = CaptureOptions(),
         device: str = "auto",
@@ -72,8 +76,8 @@ class Session:
         self._options = options
         self._capture = CaptureThread(source, options, on_event=self._captured, lossless=lossless)
         self._engine = InferenceThread(
-            self._capture.slot, model, placement, on_result, on_event, load, backend,
-            load_detector,
+            self._capture.slot, model or DEFAULT_MODEL, placement, on_result, on_event, load,
+            backend, load_detector, () if model else INSTEAD,
         )  # fmt: skip
         self._networks = self._engine.networks
         self._engine.settings = settings

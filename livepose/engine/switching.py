@@ -8,7 +8,7 @@ first network is waited for; later ones become ready beside the one that works.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -38,12 +38,15 @@ class Networks:
 
     Args:
         on_event: told of networks that run, and of those that cannot.
+        instead: MODEL[@SIZE] to go over to, one after the other, where those before do not keep up
+            with the pictures; until `use` says what is wanted.
         on_change: called when another network than the first one has taken over.
     """
 
     def __init__(
         self, first: Choice, placement: Placement, load: LoadModel, load_detector: LoadDetector,
         on_event: Callable[[Event], None], on_change: Callable[[], None],
+        instead: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.placement = placement
         self.choice = self.wished = first
@@ -54,7 +57,7 @@ class Networks:
         self._loader, self._load_detector = Loader(load), load_detector
         self._on_event, self._on_change = on_event, on_change
         # What shall be made ready, by role, what is under way, and what is ready.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wanted: list[tuple[int, Choice]] = [(LIVE, first)]
         self._under_way: int | None = None
         self._ready: tuple[int, Ready] | None = None
@@ -62,6 +65,8 @@ class Networks:
         self._running: dict[int, Ready] = {}  # of the roles LIVE and RIVAL
         self._smaller: set[int] = set()  # roles that have been asked for
         self._asked = False  # for another network than the first one
+        self._instead = tuple(instead)
+        self._missed = 0.0  # the share of pictures for which another network takes over
 
     @property
     def running(self) -> Choice:
@@ -76,6 +81,12 @@ class Networks:
         """Whether another network was asked for that does not run yet, and perhaps never will."""
         with self._lock:
             return self._under_way == LIVE or any(role == LIVE for role, _ in self._wanted)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing becomes ready beside what runs."""
+        with self._lock:
+            return self._under_way is None and not self._wanted
 
     @property
     def network(self) -> PoseNetwork | None:
@@ -97,8 +108,21 @@ class Networks:
 
     def use(self, choice: Choice) -> None:
         """Goes over to another network; the old one works until it is ready, and on if it fails."""
-        self.wished, self._asked = choice, True
-        self._want(LIVE, choice)
+        with self._lock:
+            self.wished, self._asked = choice, True
+            self._instead, self._missed = (), 0.0
+            self._want(LIVE, choice)
+
+    def give_way(self, missed: float) -> None:
+        """The live one misses so large a share of the pictures: goes over to the next of those that
+        shall run instead, if there is one left.
+        """
+        with self._lock:
+            if self._instead:
+                name, *rest = self._instead
+                there = Choice.of(name)
+                self.use(replace(self.wished, model=there.model, size=there.size))
+                self._instead, self._missed = tuple(rest), missed
 
     def compare(self, choice: Choice | None) -> None:
         """Another network shall look at the same pictures; None: no more."""
@@ -199,7 +223,8 @@ class Networks:
     # Taking over
 
     def _swap(self, ready: Ready, settings: EngineSettings) -> None:
-        self.choice, self.note, self._running[LIVE] = ready.choice, ready.note, ready
+        before, self.choice = self.choice.name, ready.choice
+        self.note, self._running[LIVE] = ready.note, ready
         self._smaller = {role for role in self._smaller if role < 0}
         self.precision, self.device_name = ready.backend.precision, ready.device_name
         model = ready.choice.model
@@ -211,7 +236,14 @@ class Networks:
             self.live.use(ready.backend, model, ready.device_name)
         if self._asked:  # else a file that has ended would get a picture too many
             self._on_change()
-        self._emit("info", "model", f"{model} runs on {self.device_name}, {self.precision}.")
+        where = f"{self.device_name}, {self.precision}"
+        self._emit("info", "model", f"{self.choice.name} runs on {where}.")
+        with self._lock:
+            missed, self._missed = self._missed, 0.0
+        if missed:
+            self._emit("warning", "gave-way", f"{before} missed {100 * missed:.0f} % of the "
+                       f"pictures, so {self.choice.name} runs now, with less lag. A model that "
+                       "you choose stays.")  # fmt: skip
 
     def _swap_rival(self, ready: Ready) -> None:
         if self.live is None or ready.choice != self._rival_wished:

@@ -16,10 +16,13 @@ class Turns:
         self._changed = threading.Condition()
         self._handed_out = self._now = 0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
+        """Whether others were first."""
         with self._changed:
             ticket, self._handed_out = self._handed_out, self._handed_out + 1
+            waits = self._now != ticket
             self._changed.wait_for(lambda: self._now == ticket)
+            return waits
 
     def __exit__(self, *error: object) -> None:
         with self._changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from livepose.capture import Slot
 from livepose.engine.detector import LoadDetector
 from livepose.engine.device import Placement
+from livepose.engine.keeping_up import KeepingUp
 from livepose.engine.loading import Choice, LoadModel
 from livepose.engine.predictor import Predictor
 from livepose.engine.probing import Probe, probed
@@ -59,7 +60,7 @@ class InferenceThread:
         deliver: called with each result.
         on_event: told of models loaded, fall-backs, and failures (the thread goes on).
         load: from a model's name to its network. load_detector: the network that finds people.
-        backend: see `livepose.engine.backends`.
+        backend: see `livepose.engine.backends`. instead: see `Networks`.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class InferenceThread:
         load: LoadModel = _load,
         backend: str = "auto",
         load_detector: LoadDetector = load_detector,
+        instead: Sequence[str] = (),
     ) -> None:
         self.networks = Networks(
-            Choice.of(model, backend), placement, load, load_detector, on_event, self.redo
+            Choice.of(model, backend), placement, load, load_detector, on_event, self.redo, instead
         )
         self.want_heatmaps = False
         self.settings = EngineSettings()
@@ -82,6 +84,7 @@ class InferenceThread:
         self.probe: Probe | None = None  # the unit whose answer is wanted
         self.turns = Turns()  # one for each frame
         self.rate = Rate()
+        self._keeping_up = KeepingUp()
         self.failures = 0  # in a row
         self._slot, self._deliver, self._on_event = slot, deliver, on_event
         self._forget = False
@@ -124,7 +127,9 @@ class InferenceThread:
         while not self._stop.is_set():
             self.networks.advance(self.settings)
             there = self._slot.wait_full(0.1)
-            with self.turns:
+            with self.turns as waited:
+                if waited:
+                    self._keeping_up.restart()
                 # The newest one, now that it is our turn.
                 frame = self._slot.get(0) if there else self._held()
                 if frame is None:
@@ -176,6 +181,7 @@ class InferenceThread:
                 result = self._beside("compare", networks.rival, self._compared, result)
             if probe is not None:
                 result = self._beside("probe", probe, self._probed, result)
+        self._watch(frame)
         self.rate.tick()
         try:
             self._deliver(result)
@@ -195,6 +201,15 @@ class InferenceThread:
         result = predictor(frame, self.want_heatmaps, self.ahead_s)
         spare_the_start()
         return result
+
+    def _watch(self, frame: Frame) -> None:
+        """Where the network alone does not keep up, another one may take over."""
+        networks = self.networks
+        more = self.want_heatmaps or self.probe is not None or networks.rival is not None
+        if more or frame.timeline.held or not networks.settled:
+            self._keeping_up.restart()
+        elif missed := self._keeping_up.missed(frame):
+            networks.give_way(missed)
 
     def _nothing(self, frame: Frame) -> Result:
         """Without a network there is still a picture to show."""

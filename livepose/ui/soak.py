@@ -41,7 +41,7 @@ _PICTURES_AN_HOUR = 30 * 3600
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--source", default=str(resources.CLIP), help="video (default: bundled)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="MODEL[@SIZE], as of livepose run")
+    parser.add_argument("--model", help="MODEL[@SIZE], as of livepose run")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--fast", action="store_true",
                         help="time-lapse: pictures as fast as they are painted")  # fmt: skip
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        Choice.of(args.model).check()
+        Choice.of(args.model or DEFAULT_MODEL).check()
     except (WeightsError, ValueError) as error:
         print(f"livepose soak: {error}", file=sys.stderr)
         return 2
@@ -173,6 +173,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
         def end() -> None:
             dropped.append(window.session.stats().dropped)
+            figures["model"] = window.session.choice.name
             figures.update(logs[0].figures(time.monotonic(), dropped[1] - dropped[0]))
             window.close()
 
@@ -185,7 +186,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         window.show()
         window.start()
         app.exec_()
-    return {"model": args.model, **figures}
+    return figures
 
 
 def as_text(figures: dict[str, Any]) -> str:
@@ -193,7 +194,7 @@ def as_text(figures: dict[str, Any]) -> str:
     stall = ", ".join(f"{ms:.0f} {name.removesuffix('_ms')}"
                       for name, ms in figures["longest_stall"].items())  # fmt: skip
     return "\n".join([
-        f"{figures['seconds'] / 60:.1f} minutes, {figures['painted']} pictures "
+        f"{figures['model']}: {figures['seconds'] / 60:.1f} minutes, {figures['painted']} pictures "
         f"({figures['pictures_per_second']:.1f} a second), {figures['dropped']} dropped",
         f"added to the pipeline: median {added['median']:.1f} ms, 95 % {added['p95']:.1f} ms",
         f"UI thread: {100 * figures['ui_share_of_a_core']:.0f} % of a core, "

@@ -270,7 +270,7 @@ class MainWindow(QMainWindow):
         age = None if result is None else (now_ns() - result.frame.timeline.start_ns) / 1e6
         software = self.view3d.scene is not None and self.view3d.scene.software
         why = causes(stats, Machine.here(stats.threads, software))
-        self.status.set_stats(stats, self.session.model, age, paused, "; ".join(why))
+        self.status.set_stats(stats, self.session.choice.name, age, paused, "; ".join(why))
         if self.latency.isVisible():
             self.latency.set_stats(stats)
         if self.tuning.isVisible() and result is not None:

@@ -75,8 +75,8 @@ class Log:
 
 
 def session(source: str | None, log: Log, **more) -> Session:  # type: ignore[no-untyped-def]
-    return Session(source, "tiny", **{**CALM, "on_result": log.results.append,
-                                      "on_event": log.events.append, **more})  # fmt: skip
+    return Session(source, **{**CALM, "model": "tiny", "on_result": log.results.append,
+                              "on_event": log.events.append, **more})  # fmt: skip
 
 
 def pose(joints: np.ndarray, confidence: float | np.ndarray = 0.9) -> Pose:

@@ -31,8 +31,8 @@ FORGET_S = 1.0  # so long an unseen person is expected where it was going
 _KEEP_S = 20.0  # so long it is known again by its colours
 _KNOWN = 0.75  # from this likeness of colours on
 _PLACE = 0.25  # what being at the old place adds to it
-_CLEAR = 0.5  # score from which somebody is shown at once
-_CONFIRM_S = 0.3  # so long anybody else has to be seen in every picture first
+_CLEAR = 0.5  # score that somebody has to have once; furniture has less, at 0.25 it is followed
+_TRIED_S = 0.3  # so long it is looked at, in every picture, whether it becomes as clear as that
 _REPAINT = 15  # pictures after which the colours are looked at again
 
 
@@ -40,19 +40,18 @@ _REPAINT = 15  # pictures after which the colours are looked at again
 class Person:
     """Somebody who is followed.
 
-    velocity: (2,) of the whole body, in pixels per second. since_s: when first seen. confirmed:
-    whether it is somebody, rather than something that looked like it.
+    velocity: (2,) of the whole body, in pixels per second. since_s: when first seen. id: 0 until it
+    is somebody, rather than something that looks a little like it.
     """
 
-    id: int
     found: Found
     time_s: float
     since_s: float
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     colours: np.ndarray | None = None
     seen: int = 0  # pictures
-    confirmed: bool = False
     look: Region | None = None
+    id: int = 0
 
     def expected(self, time_s: float) -> np.ndarray:
         """(J, 2) where the joints should be at this time."""
@@ -126,7 +125,7 @@ class Tracker:
     @property
     def ids(self) -> set[int]:
         """Of everybody who is still remembered."""
-        return {p.id for p in (*self.people, *self._gone)}
+        return {p.id for p in (*self.people, *self._gone) if p.id}
 
     def looks(self, time_s: float, width: int, height: int) -> list[Region]:
         """Where to look for the people who were seen a moment ago."""
@@ -136,7 +135,7 @@ class Tracker:
             person.look = settled(person.look, new) if new else None
             if person.look:
                 # A ghost lives on where the square lies: it is not looked for in the same twice.
-                aside = not person.confirmed and person.seen % 2
+                aside = not person.id and person.seen % 2
                 looks.append(beside(person.look) if aside else person.look)
         return looks
 
@@ -148,16 +147,20 @@ class Tracker:
         poses: of different people, see `distinct`. time_s: never before the last picture's.
         """
         self._retire(time_s)
-        pairs = sorted(self._matched(poses, time_s), key=lambda pair: pair[0].id)[: self.most]
+        pairs = sorted(self._matched(poses, time_s), key=lambda pair: pair[0].id or np.inf)
+        pairs = pairs[: self.most]
         taken = {id(pose) for _, pose in pairs}
         new = [pose for pose in poses if id(pose) not in taken][: self.most - len(pairs)]
         pairs += self._newcomers(new, [person for person, _ in pairs], time_s, image)
         _learn_velocities(pairs, time_s)
         for person, pose in pairs:
             _move(person, pose, time_s, image)
+            if not person.id and pose.score >= _CLEAR:
+                person.id, self._next = self._next, self._next + 1
         seen = [person for person, _ in pairs]
-        self.people = [p for p in self.people if p.confirmed or p in seen]
-        return [(person, pose) for person, pose in pairs if person.confirmed]
+        self.people = [p for p in self.people if p.id
+                       or (p in seen and time_s - p.since_s < _TRIED_S)]  # fmt: skip
+        return [(person, pose) for person, pose in pairs if person.id]
 
     def _retire(self, time_s: float) -> None:
         late = [p for p in self.people if time_s - p.time_s >= FORGET_S]
@@ -183,7 +186,7 @@ class Tracker:
         Of several in the same clothes, whoever is nearer to where the person was.
         """
         away = [p for p in (*self._gone, *self.people) if p not in followed]
-        known = [p for p in away if p.confirmed and time_s - p.time_s > _HIDDEN_S]
+        known = [p for p in away if p.id and time_s - p.time_s > _HIDDEN_S]
         own = [colours(image, pose) for pose in poses]
         like = np.zeros((len(poses), len(known)))
         for row, (pose, colour) in enumerate(zip(poses, own, strict=True)):
@@ -198,8 +201,7 @@ class Tracker:
                 new.append(back[row])
                 new[-1].velocity = np.zeros(2)
             else:
-                new.append(Person(self._next, pose, time_s, time_s, colours=own[row]))
-                self._next += 1
+                new.append(Person(pose, time_s, time_s, colours=own[row]))
         self._gone = [p for p in self._gone if p not in new]
         self.people += [p for p in new if p not in self.people]
         return list(zip(new, poses, strict=True))
@@ -223,7 +225,6 @@ def _learn_velocities(pairs: Sequence[tuple[Person, Found]], time_s: float) -> N
 def _move(person: Person, pose: Found, time_s: float, image: np.ndarray) -> None:
     person.found, person.time_s = pose, time_s
     person.seen += 1
-    person.confirmed |= pose.score >= _CLEAR or time_s - person.since_s >= _CONFIRM_S
     if person.colours is None or person.seen % _REPAINT == 0:
         now = colours(image, pose)
         if now is not None:

@@ -52,11 +52,11 @@ def slow(name: str) -> MargiPose:
 
 
 def running(log: Log, monkeypatch: pytest.MonkeyPatch, *instead: str) -> Session:
-    monkeypatch.setattr(keeping_up, "_WINDOW_S", 0.6)
-    monkeypatch.setattr(keeping_up, "_MISSED", 0.4)
+    monkeypatch.setattr(keeping_up, "_WINDOW_S", 1.0)
+    monkeypatch.setattr(keeping_up, "_MISSED", 0.3)
     monkeypatch.setattr(sessions, "DEFAULT_MODEL", "slow")
     monkeypatch.setattr(sessions, "INSTEAD", instead)
-    s = session("synthetic:64x48@50", log, load=slow, model=None)
+    s = session("synthetic:64x48@20", log, load=slow, model=None)
     s.start()
     wait_for(lambda: log.results)
     return s
@@ -67,7 +67,7 @@ def test_a_network_gives_way_until_one_keeps_up(monkeypatch: pytest.MonkeyPatch)
     s = running(log, monkeypatch, "slow@96", "broken", "fast@96", "never")
     wait_for(lambda: log.results[-1].model == "fast")
     told = [e for e in log.events if e.kind == "gave-way"]
-    time.sleep(1.5)  # two windows more
+    time.sleep(2.5)  # two windows more
     assert s.choice.name == "fast@96"
     assert s.choice.backend == "torch"
     assert s.stop()
@@ -84,7 +84,7 @@ def test_what_the_user_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None
     s = running(log, monkeypatch, "fast")
     s.use(Choice("slow", "torch", size=96))
     wait_for(lambda: s.choice.size == 96)
-    time.sleep(1.5)
+    time.sleep(2.5)
     assert s.choice.size == 96
     assert "gave-way" not in log.kinds()
     assert s.stop()
@@ -94,7 +94,7 @@ def test_a_page_that_takes_time_is_no_reason(monkeypatch: pytest.MonkeyPatch) ->
     log = Log()
     s = running(log, monkeypatch, "fast")
     s.want_heatmaps = True
-    time.sleep(1.5)
+    time.sleep(2.5)
     assert s.model == "slow"
     with s.turns:  # the explorer
         s.want_heatmaps = False

@@ -108,18 +108,23 @@ def test_two_in_the_same_clothes_are_two(back: tuple[int, int]) -> None:
         assert now[1 - nearer] == 3
 
 
-def test_unsure_newcomers_are_shown_when_they_stay() -> None:
-    tracker = Tracker(2)
-    faint = found(at(200).joints, 0.4)
-    shown = [ids(tracker, k / FPS, (faint, RED)) for k in range(20)]
-    assert shown[:9] == [[0]] * 9  # 0.3 s, at any number of pictures a second
-    assert shown[10:] == [[1]] * 10
-    slow = Tracker()
-    assert [ids(slow, k / 5, (faint, RED)) for k in range(3)] == [[0], [0], [1]]
-    # Who is there in every other picture is not.
-    flickering = Tracker()
-    for k in range(30):
-        assert ids(flickering, k / FPS, *[(faint, RED)] * (k % 2)) == [0] * (k % 2)
+def test_unsure_newcomers_are_shown_once_they_are_clear() -> None:
+    tracker = Tracker(1)
+    faint, clear = (found(at(200).joints, c) for c in (0.4, 0.6))
+    for k in range(60):
+        assert ids(tracker, k / FPS, (faint, RED)) == [0]  # however long: it may be furniture
+    assert [ids(tracker, k / FPS, (clear, RED)) for k in (60, 61)] == [[1]] * 2
+    # From then on, faint is enough.
+    assert [ids(tracker, k / FPS, (faint, RED)) for k in (62, 63)] == [[1]] * 2
+
+
+def test_what_does_not_become_clear_keeps_nobody_out() -> None:
+    tracker = Tracker(1)
+    faint, other = found(at(200).joints, 0.4), at(600)
+    for k in range(10):
+        ids(tracker, k / FPS, (faint, RED))
+        assert len(tracker.looks((k + 1) / FPS, 900, 480)) == (k < 9)  # 0.3 s
+    assert ids(tracker, 10 / FPS, (other, BLUE)) == [1]
 
 
 def test_newcomers_are_looked_at_in_other_squares_until_they_are_sure() -> None:

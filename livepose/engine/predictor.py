@@ -87,7 +87,7 @@ class Predictor:
         self._tracker.forget()
         self._steady.forget()
         self._floor = Floor()
-        self._detected_s = -np.inf
+        self._shown, self._detected_s = 0, -np.inf
 
     def restart(self) -> None:
         """The next picture is looked at afresh: joints as the network says, and newcomers at once.

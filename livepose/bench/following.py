@@ -196,17 +196,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    head = (
-        "pictures",
-        "people",
-        "ids",
-        "throughout",
-        "followed",
-        "lost",
-        "jumps",
-        "swaps",
-        "bones",
-    )
+    # fmt: off
+    head = ("pictures", "people", "ids", "throughout", "followed", "lost", "jumps", "swaps",
+            "bones")
+    # fmt: on
     lines = [f"{'':<32}" + "".join(f"{title:>11}" for title in head)]
     for video in found["videos"]:
         cells = [f"{100 * video[name]:.1f} %" if name in ("followed", "bones") else f"{video[name]}"

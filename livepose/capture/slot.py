@@ -14,7 +14,7 @@ class Slot(Generic[T]):
     """Holds at most one item, so the time an item waits is bounded by the consumer's own pace.
 
     One producer, any number of consumers. Closing wakes everybody: items put later are refused,
-    the one left inside can still be taken.
+    the one left inside can still be taken. replaced: items that a newer one has replaced so far.
     """
 
     def __init__(self) -> None:
@@ -22,6 +22,7 @@ class Slot(Generic[T]):
         self._item: T | None = None
         self._full = False
         self._closed = False
+        self.replaced = 0
 
     @property
     def closed(self) -> bool:
@@ -39,6 +40,7 @@ class Slot(Generic[T]):
             if self._closed:
                 return True
             lost, self._item, self._full = self._full, item, True
+            self.replaced += lost
             self._changed.notify_all()
             return lost
 

@@ -208,7 +208,9 @@ class InferenceThread:
         more = self.want_heatmaps or self.probe is not None or networks.rival is not None
         if more or frame.timeline.held or not networks.settled:
             self._keeping_up.restart()
-        elif missed := self._keeping_up.missed(frame):
+            return
+        taken_s = frame.timeline.start_ns / 1e9
+        if missed := self._keeping_up.missed(taken_s, self._slot.replaced):
             networks.give_way(missed)
 
     def _nothing(self, frame: Frame) -> Result:

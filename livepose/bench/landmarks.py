@@ -28,7 +28,7 @@ def main(source: str, out: str) -> None:
                 if not ok:
                     break
                 height, width = image.shape[:2]
-                found = pose.process(np.ascontiguousarray(image[..., ::-1])).pose_landmarks
+                found = pose.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).pose_landmarks
                 rows.append([[p.x * width - 0.5, p.y * height - 0.5] for p in found.landmark]
                             if found else np.full((33, 2), np.nan))  # fmt: skip
         tracks[name] = np.array(rows, float)

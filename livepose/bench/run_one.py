@@ -93,10 +93,12 @@ def _mediapipe(args: argparse.Namespace) -> tuple[Step, str, str]:
     """MediaPipe Pose Full in its tracking mode, one person."""
     import mediapipe
 
+    from livepose.cv import cv2
+
     pose = mediapipe.solutions.pose.Pose(model_complexity=1)
 
     def step(image: np.ndarray, time_s: float) -> Seen:
-        found = pose.process(np.ascontiguousarray(image[..., ::-1]))
+        found = pose.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         return Seen(int(found.pose_landmarks is not None))
 
     return step, "mediapipe pose full", "CPU"

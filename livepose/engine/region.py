@@ -50,15 +50,20 @@ def found(xyz: np.ndarray, confidence: np.ndarray, looks: Sequence[Region]) -> l
     squares = np.array([(look.cx, look.cy, look.side / 2) for look in looks])[:, None]
     joints = xyz[..., :2] * squares[..., 2:] + squares[..., :2]
     depth = xyz[..., 2] * squares[..., 2]
-    numbers = np.isfinite(xyz).all((1, 2)) & np.isfinite(confidence).all(1)
+    numbers = np.isfinite(xyz.sum((1, 2)) + confidence.sum(1))  # so is each that is added up
     scores = np.where(numbers, score(confidence), 0.0).tolist()
     return [Found(*each) for each in zip(joints, depth, confidence, scores, looks, strict=True)]
 
 
 def stacked(poses: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
     """Joints (P, J, 2), and which of them are sure (P, J)."""
-    joints = np.array([pose.joints for pose in poses])
-    return joints, np.array([pose.confidence for pose in poses]) >= SURE
+    joints, confidence = _rows([p.joints for p in poses]), _rows([p.confidence for p in poses])
+    return joints, confidence >= SURE
+
+
+def _rows(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Stacked; of one, which is the usual number, without a copy."""
+    return arrays[0][None] if len(arrays) == 1 else np.array(arrays)
 
 
 def whole(width: int, height: int) -> Region:

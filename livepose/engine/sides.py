@@ -131,6 +131,8 @@ class Sides(Rows):
         """
         # Where they are held, they may lie on each other: then the picture before tells nothing.
         jumped = (_widths(across) * _widths(last) < 0) | (self.crossing > 0)
+        if not jumped.any():
+            return jumped
         new = (self._facing(across, unit) < 0) & jumped
         self.crossing = np.where(new, self.crossing + 1, 0)
         doubtful: np.ndarray = new & (self.crossing < _BELIEVE)
@@ -187,6 +189,11 @@ def _swapped(
 ) -> np.ndarray:
     """(P, parts) bool: limbs and face whose sides lie the other way round than expected."""
     parts, out = _PARTS[_LIMBS], np.zeros((len(points), len(_PARTS)), bool)
+    # Nearer to the other side's place by so much of what is between them, all joints of a part are
+    # farther than this from their own.
+    least = (1 + _CLEARLY) / 2 * _APART * unit
+    if (_apart(points, expected).max(1) <= least).all():
+        return out
     weight = np.minimum(confidence, confidence[:, _FLIP])
     off = _apart(np.array([points, points[:, _FLIP], expected[:, _FLIP]]), expected)
     own, other, apart = (off * weight) @ parts.T

@@ -81,7 +81,7 @@ class OneByOne:
         outs = [self._run(crops[a:b], want_maps) for a, b in itertools.pairwise(parts)]
         if timeline is not None:
             timeline.mark("forward")
-        flat, *maps = (np.concatenate(part) for part in zip(*outs, strict=True))
+        flat, *maps = outs[0] if len(outs) == 1 else map(np.concatenate, zip(*outs, strict=True))
         return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), tuple(maps))
 
     def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,21 +12,29 @@ import torch
 from livepose.cv import cv2
 from livepose.frames import Region
 
+# Parts of a square's width, about its middle, that may be enough to see a person.
+WIDTHS = (0.625, 0.75)
+
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A square of a picture: centre and side in pixels, angle in radians, mirrored or not."""
+    """A square of a picture: centre and side in pixels, angle in radians, mirrored or not.
+
+    width: so much of its width, about its middle, is enough (1 or one of `WIDTHS`); it may be
+    looked at as a whole all the same.
+    """
 
     cx: float
     cy: float
     side: float
     angle: float = 0.0
     flip: bool = False
+    width: float = field(default=1.0, compare=False)
 
     @classmethod
     def of(cls, region: Region) -> Square:
         """The same square, to cut out."""
-        return cls(region.cx, region.cy, region.side)
+        return cls(region.cx, region.cy, region.side, width=region.width)
 
     def matrix(self, size: int) -> np.ndarray:
         """(2, 3): pixels of the picture -> pixels of the square at size x size."""

@@ -53,11 +53,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A square of the picture that the network looks at: centre and side in pixels."""
+    """A square of the picture that the network looks at: centre and side in pixels.
+
+    width: so much of its width, about its middle, is enough to see the person.
+    """
 
     cx: float
     cy: float
     side: float
+    width: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

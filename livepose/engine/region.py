@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from livepose.crop import WIDTHS
 from livepose.frames import Region
+from livepose.skeleton import indices
 
 # Room about the joints for the next frame's motion, and for hands, feet and the top of the head.
 MARGIN = 1.3
@@ -20,6 +22,10 @@ MIN_SCORE = 0.25
 _SLACK = 0.05
 # Pixels of which the corners of a region are multiples, see `livepose.crop.cut`.
 _GRID = 4
+# Part of what is looked at (`WIDTHS`) that somebody may take for it to be enough, and to stay it.
+_COMES, _GOES = 0.8, 0.9
+# Arms that are not seen may be anywhere.
+_ARMS = indices([f"{side}_{name}" for side in ("left", "right") for name in ("elbow", "wrist")])
 # Parts of its side that a second look at somebody new is off the first.
 _ASIDE = 0.05
 
@@ -120,6 +126,23 @@ def settled(old: Region | None, new: Region) -> Region:
         return new
     moved = max(abs(new.cx - old.cx), abs(new.cy - old.cy)) / old.side
     return old if moved < _SLACK and abs(new.side / old.side - 1) < 2 * _SLACK else new
+
+
+def enough(takes: float, before: float = 1.0) -> float:
+    """So much of a square's width is enough for somebody who takes so much of it.
+
+    before: how much was in the last picture.
+    """
+    fits = (w for w in WIDTHS if takes < w * (_GOES if w == before else _COMES))
+    return min(fits, default=1.0)
+
+
+def narrowed(look: Region, pose: Found, before: float) -> Region:
+    """The square of who was seen in that pose, with the width that is `enough`."""
+    sure = pose.confidence >= SURE
+    takes = 2 * float(np.abs(pose.joints[sure, 0] - look.cx).max(initial=0)) / look.side
+    width = enough(takes, before) if sure[_ARMS].all() else 1.0
+    return look if width == look.width else replace(look, width=width)
 
 
 def beside(look: Region) -> Region:

@@ -15,7 +15,15 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from livepose.cv import cv2
-from livepose.engine.region import SURE, Found, beside, following, settled, stacked
+from livepose.engine.region import (
+    SURE,
+    Found,
+    beside,
+    following,
+    narrowed,
+    settled,
+    stacked,
+)
 from livepose.frames import Region
 from livepose.skeleton import FLIP, indices
 
@@ -132,8 +140,10 @@ class Tracker:
         there = [p for p in self.people if time_s - p.time_s < _LOOK_S][: self.most]
         ahead, looks = following([p.found for p in there], width, height), []
         for person, new in zip(there, ahead, strict=True):
+            before = person.look.width if person.look else 1.0
             person.look = settled(person.look, new) if new else None
             if person.look:
+                person.look = narrowed(person.look, person.found, before)
                 # A ghost lives on where the square lies: it is not looked for in the same twice.
                 aside = not person.id and person.seen % 2
                 looks.append(beside(person.look) if aside else person.look)

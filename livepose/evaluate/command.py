@@ -73,6 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crops", type=int, default=1, help="mean of so many squares, 1 to 5")
     parser.add_argument("--boxed", action="store_true", help="squares about the labelled people, "
                         "not whole pictures")  # fmt: skip
+    parser.add_argument("--narrow", action="store_true", help="with --boxed: only the middle of "
+                        "squares where it is enough, as of people who are followed")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("auto", *PRECISIONS))
     parser.add_argument("--no-vnni", action="store_true", help="with --precision int8: as on "
@@ -114,7 +116,8 @@ def _evaluated(args: argparse.Namespace, samples: Samples, size: int | None) -> 
     else:
         net, own = _network(args, size)
         points, confidence, sizes = predict(net, samples, size, flip=args.flip,
-                                            crops=args.crops, boxed=args.boxed)  # fmt: skip
+                                            crops=args.crops, boxed=args.boxed,
+                                            narrow=args.narrow)  # fmt: skip
         about |= own
     figures = about | measure(samples, points, sizes)
     figures["reliability"] = reliability(*judged(samples, points, confidence))
@@ -142,7 +145,7 @@ def _network(args: argparse.Namespace, size: int | None) -> tuple[PoseNetwork, d
     return placed(net, placement, vnni=not args.no_vnni), {
         "model": args.model, "size": size or card.config.input_size,
         "peak_radius": getattr(net.config, "peak_radius", None),
-        "flip": args.flip, "crops": args.crops, "boxed": args.boxed,
+        "flip": args.flip, "crops": args.crops, "boxed": args.boxed, "narrow": args.narrow,
         "precision": placement.precision_name, "vnni": not args.no_vnni,
         "device": placement.device_name,
     }  # fmt: skip
@@ -153,6 +156,7 @@ def _not_for_cards(args: argparse.Namespace) -> list[str]:
     options = {
         "--limit": args.limit is not None, "--flip": args.flip, "--crops": args.crops > 1,
         "--peak-radius": args.peak_radius is not None, "--no-vnni": args.no_vnni,
+        "--narrow": args.narrow,
     }  # fmt: skip
     return [name for name, given in options.items() if given]
 

@@ -14,7 +14,9 @@ import torch
 from livepose.crop import Square, cut, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import DataError, Samples, boxes
+from livepose.engine.backends import columns, config_at
 from livepose.engine.device import Placement
+from livepose.engine.region import enough
 from livepose.evaluate.metrics import Score, pck
 from livepose.models.networks import PoseNetwork
 from livepose.models.quantised import quantised
@@ -49,7 +51,7 @@ class Predicted(NamedTuple):
 @torch.inference_mode()
 def predict(
     net: PoseNetwork, samples: Samples, size: int | None = None, batch: int = 20, *,
-    flip: bool = False, crops: int = 1, boxed: bool = False,
+    flip: bool = False, crops: int = 1, boxed: bool = False, narrow: bool = False,
 ) -> Predicted:  # fmt: skip
     """What a network says of the pictures.
 
@@ -57,7 +59,8 @@ def predict(
     Options at test time, means weighted by confidence: flip, also the mirror image; crops (1 to
     5), so many squares of different sizes about the middle of the picture. boxed: squares about the
     labelled people, as networks are measured that need a detector first (and as a network sees
-    people who are followed), in place of whole pictures.
+    people who are followed), in place of whole pictures. narrow: of these only the middle, where it
+    is enough.
     """
     if not 1 <= crops <= len(_CROPS):
         raise ValueError(f"crops must be 1 to {len(_CROPS)}, got {crops}")
@@ -73,7 +76,7 @@ def predict(
             squares = [whole(image.shape[1], image.shape[0]) for image in images]
             if around is not None:
                 corners = around[start : start + batch]
-                squares = [_about(*each) for each in zip(corners, squares, strict=True)]
+                squares = [_about(*each, narrow) for each in zip(corners, squares, strict=True)]
             squares = [replace(square, side=square.side * scale) for square in squares]
             for mirror in (False, True)[: 1 + flip]:
                 views = [replace(square, flip=mirror) for square in squares]
@@ -88,13 +91,16 @@ def predict(
                      np.array(sizes))  # fmt: skip
 
 
-def _about(box: np.ndarray, picture: Square) -> Square:
+def _about(box: np.ndarray, picture: Square, narrow: bool) -> Square:
     """The square about the part of a box that is in the picture, with a margin."""
     edge = np.array([picture.cx, picture.cy]) * 2
     low, high = np.clip(box[:2], 0, edge), np.clip(box[:2] + box[2:], 0, edge)
     side = _MARGIN * float((high - low).max())
-    middle = (low + high) / 2
-    return Square(float(middle[0]), float(middle[1]), side) if side > 0 else picture
+    if side <= 0:
+        return picture
+    middle, takes = (low + high) / 2, float(high[0] - low[0]) / side
+    width = enough(takes) if narrow else 1.0
+    return Square(float(middle[0]), float(middle[1]), side, width=width)
 
 
 def picture_sizes(samples: Samples) -> np.ndarray:
@@ -116,11 +122,18 @@ def _forward(
     """Joints (B, J, 3) in pixels of the pictures, confidences (B, J)."""
     where = next(net.parameters())
     inputs = [cut(image, square, size) for image, square in zip(images, squares, strict=True)]
-    out = net(to_input(inputs).to(where.device, where.dtype))
-    xyz = out.xyz.float().cpu().numpy()
+    pixels = columns(config_at(net.config, size))
+    wide = np.array([pixels.get(square.width, size) for square in squares])
+    xyz, confidence = np.zeros((len(squares), J, 3)), np.zeros((len(squares), J))
+    for n in set(wide.tolist()):
+        rows, side = np.flatnonzero(wide == n), (size - n) // 2
+        middles = [np.ascontiguousarray(inputs[r][:, side : size - side]) for r in rows]
+        out = net(to_input(middles).to(where.device, where.dtype))
+        xyz[rows] = out.xyz.float().cpu().numpy()
+        confidence[rows] = out.confidence.float().cpu().numpy()
     flat = [square.to_picture(p[:, :2]) for square, p in zip(squares, xyz, strict=True)]
     deep = [p[:, 2:] * square.side / 2 for square, p in zip(squares, xyz, strict=True)]
-    return np.concatenate([flat, deep], -1), out.confidence.float().cpu().numpy()
+    return np.concatenate([flat, deep], -1), confidence
 
 
 def evaluate(net: PoseNetwork, samples: Samples, size: int | None = None) -> Score:

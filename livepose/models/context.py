@@ -76,8 +76,10 @@ class Context(nn.Module):
 
 
 def places(height: int, width: int, like: Tensor) -> Tensor:
-    """(height * width, 4 * FREQUENCIES): sines and cosines of the cells' normalised y and x."""
+    """(height * width, 4 * FREQUENCIES): sines and cosines of the cells' y and x, as in a square of
+    that height."""
     y, x = (dsnt.cell_centres(n, device=like.device) for n in (height, width))
+    x = x * (width / height)
     grid = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
     periods = math.pi / 2 * 2.0 ** torch.arange(FREQUENCIES, device=like.device)
     angles = (grid[..., None] * periods).flatten(1)

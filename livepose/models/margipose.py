@@ -200,6 +200,11 @@ def _along_rows(logits: Tensor, features: Tensor, weights: Tensor) -> Tensor:
     return rows.transpose(1, 2) @ weights.float() + logits.logsumexp(-1)[..., None]
 
 
+def _in_square(at: Tensor, height: int, width: int) -> Tensor:
+    """(..., 2) normalised coordinates of maps of that size -> of the square of their height."""
+    return at if width == height else torch.stack([at[..., 0] * (width / height), at[..., 1]], -1)
+
+
 def _resized(maps: Tensor, scale: float) -> Tensor:
     """Maps at another size: means of cells, or bilinear between them."""
     if scale < 1:
@@ -208,7 +213,10 @@ def _resized(maps: Tensor, scale: float) -> Tensor:
 
 
 class MargiPose(nn.Module):
-    """(B, 3, H, W) RGB in -1..1 -> `Output` for the joints of `livepose.skeleton.JOINTS`."""
+    """(B, 3, H, W) RGB in -1..1 -> `Output` for the joints of `livepose.skeleton.JOINTS`.
+
+    Where W < H, it is the middle of a square, whose coordinates come out.
+    """
 
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
@@ -281,6 +289,7 @@ class MargiPose(nn.Module):
             else:
                 radius = 0 if self.training else self.config.peak_radius
                 at = dsnt.dsnt(dsnt.around_peak(xy, radius) if radius else xy)
+            at = _in_square(at, *xy.shape[-2:])
             odds = self.presence_gain.float() * height + self.presence_bias.float()
             confidence = odds.sigmoid()
             zy, xz = logits.zy.float(), logits.xz.float()
@@ -311,7 +320,8 @@ class MargiPose(nn.Module):
         """The coordinates that depth is lifted from, as in evaluation; it does not train them."""
         radius = self.config.peak_radius
         if self.training and radius and self.config.output == "dsnt":
-            return dsnt.dsnt(dsnt.around_peak(xy.detach(), radius))
+            at = dsnt.dsnt(dsnt.around_peak(xy.detach(), radius))
+            return _in_square(at, *xy.shape[-2:])
         return at.detach()
 
     def go_on_from(self, trained: nn.Module) -> None:

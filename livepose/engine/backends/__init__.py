@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
 
+from livepose.crop import WIDTHS
 from livepose.engine.backends.base import USUAL_SHAPE, Backend, BackendError, Raw
 from livepose.engine.backends.cuda_backend import CudaBackend
 from livepose.engine.backends.torch_backend import TorchBackend
 from livepose.engine.device import Placement, cpu_has_int8, cpu_has_matrix_units
+from livepose.models.movenet import STRIDE
 from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import NetworkConfig, PoseNetwork
 
@@ -25,6 +28,15 @@ __all__ = ["BACKENDS", "USUAL_SHAPE", "Backend", "BackendError", "Raw", "TorchBa
 def takes_sizes(config: NetworkConfig) -> bool:
     """Whether a network takes squares of other sizes than it was trained with."""
     return not isinstance(config, MultiTaskConfig) and config.output != "fc"
+
+
+def columns(config: NetworkConfig) -> dict[float, int]:
+    """{part of a square's width: pixels} of its middle, such as the network takes them: none of
+    networks that take nothing but squares.
+    """
+    size = config.input_size
+    pixels = {width: STRIDE * math.ceil(width * size / STRIDE) for width in WIDTHS}
+    return {w: n for w, n in pixels.items() if n < size and takes_sizes(config)}
 
 
 def config_at(config: NetworkConfig, size: int | None) -> NetworkConfig:

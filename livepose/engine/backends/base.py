@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -66,9 +66,14 @@ def cut_all(
 
 
 class OneByOne:
-    """A backend whose graphs take one square, and perhaps another number of them at once."""
+    """A backend whose graphs take one square, and perhaps another number of them at once.
+
+    columns: {part of the width: pixels} of the middle that one square is looked at in where that is
+    enough, and maps of all of it are not wanted.
+    """
 
     size: int
+    columns: Mapping[float, int] = {}
     at_once: int = 1
 
     def __call__(
@@ -77,15 +82,24 @@ class OneByOne:
     ) -> Raw:  # fmt: skip
         crops = cut_all(image, squares, self.size, timeline)
         whole = len(crops) // self.at_once * self.at_once
-        parts = [*range(0, whole, self.at_once), *range(whole, len(crops)), len(crops)]
-        outs = [self._run(crops[a:b], want_maps) for a, b in itertools.pairwise(parts)]
+        ends = [*range(0, whole, self.at_once), *range(whole, len(crops)), len(crops)]
+        outs = []
+        for a, b in itertools.pairwise(ends):
+            part = crops[a:b]
+            if b - a == 1 and not want_maps:
+                side = (self.size - self.columns.get(squares[a].width, self.size)) // 2
+                part = part[:, :, side : self.size - side]
+            outs.append(self._run(part, want_maps))
         if timeline is not None:
             timeline.mark("forward")
         flat, *maps = outs[0] if len(outs) == 1 else map(np.concatenate, zip(*outs, strict=True))
         return Raw(flat[..., :3], np.ascontiguousarray(flat[..., 3]), tuple(maps))
 
     def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
-        """(B, S, S, 3) -> (B, J, 4), and if they are wanted the three maps; B is 1 or `at_once`."""
+        """(B, S, W, 3) -> (B, J, 4), and if they are wanted the three maps.
+
+        B is 1 or `at_once`, W is S or, of one square, one of `columns`.
+        """
         raise NotImplementedError
 
 

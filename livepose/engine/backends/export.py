@@ -76,14 +76,16 @@ class Whole(_Part):
 
 
 def exported(
-    net: PoseNetwork, in_parts: bool = False, int8: bool = False, squares: int = 1
-) -> list[ExportedProgram]:
+    net: PoseNetwork, in_parts: bool = False, int8: bool = False, squares: int = 1,
+    columns: int | None = None,
+) -> list[ExportedProgram]:  # fmt: skip
     """`Whole` (with int8: its convolutions rounded), or `Convolutions` and `Decoding`.
 
-    For just so many squares: runtimes are faster with shapes that they know.
+    For just so many squares: runtimes are faster with shapes that they know. columns: of their
+    pixels, None for all of them.
     """
     size = net.config.input_size
-    crop = torch.zeros(squares, size, size, 3, dtype=torch.uint8)
+    crop = torch.zeros(squares, size, columns or size, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # within torch.export
         if not in_parts:

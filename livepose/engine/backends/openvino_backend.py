@@ -11,7 +11,7 @@ import openvino as ov
 import torch
 from torch.export import ExportedProgram
 
-from livepose.engine.backends import kept
+from livepose.engine.backends import columns, kept
 from livepose.engine.backends.base import OneByOne
 from livepose.engine.backends.export import exported
 from livepose.engine.backends.signal_stack import own_signal_stack
@@ -28,7 +28,7 @@ class OpenVINOBackend(OneByOne):
     """float32 or int8 in one graph; half precision for the convolutions only, see `exported`.
 
     Several squares at once take up to a third less than one by one, but each number of them wants
-    graphs of its own: there are those for one, and for as many as are usual.
+    graphs of its own: there are those for one, for as many as are usual, and for the middle of one.
     """
 
     name = "openvino"
@@ -37,24 +37,34 @@ class OpenVINOBackend(OneByOne):
         self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
         self.at_once = placement.squares
+        self.columns = columns(net.config)
         core = ov.Core()
-        self._chains = {n: _Chain(core, net, placement, n) for n in {1, self.at_once}}
+        self._chains = {shape: _Chain(core, net, placement, *shape)
+                        for shape in _shapes(net, placement)}  # fmt: skip
 
     def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
-        return self._chains[len(crops)](crops, want_maps)
+        return self._chains[len(crops), crops.shape[2]](crops, want_maps)
+
+
+def _shapes(net: PoseNetwork, placement: Placement) -> set[tuple[int, int]]:
+    """For so many squares at once, of so many columns, there are graphs."""
+    size = net.config.input_size
+    middles = {(1, pixels) for pixels in columns(net.config).values()}
+    return {(1, size), (placement.squares, size), *middles}
 
 
 class _Chain:
     """The graphs for so many squares, each taking what the one before puts out."""
 
-    def __init__(self, core: ov.Core, net: PoseNetwork, placement: Placement, squares: int) -> None:
-        models = graphs(core, net, placement.dtype, squares)
+    def __init__(
+        self, core: ov.Core, net: PoseNetwork, placement: Placement, squares: int, columns: int
+    ) -> None:
+        models = graphs(core, net, placement.dtype, squares, columns)
         hints = [_PRECISIONS[placement.dtype], "f32"][: len(models)]
         self._requests = [compiled(core, m, h, placement.cpu_threads)
                           for m, h in zip(models, hints, strict=True)]  # fmt: skip
         # The same memory every time: handing over arrays costs more than copying them.
-        size = net.config.input_size
-        self._crops = np.zeros((squares, size, size, 3), np.uint8)
+        self._crops = np.zeros((squares, net.config.input_size, columns, 3), np.uint8)
         values = [ov.Tensor(self._crops, shared_memory=True)]
         for request in self._requests:
             for k, value in enumerate(values):
@@ -86,30 +96,36 @@ def compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> An
 
 def is_kept(net: PoseNetwork, placement: Placement) -> bool:
     """Whether the network has been exported before."""
-    return all(_files(net, placement.dtype, n)[0].exists() for n in {1, placement.squares})
+    return all(_files(net, placement.dtype, *shape)[0].exists()
+               for shape in _shapes(net, placement))  # fmt: skip
 
 
-def _files(net: PoseNetwork, dtype: torch.dtype, squares: int) -> list[Path]:
+def _files(net: PoseNetwork, dtype: torch.dtype, squares: int, columns: int) -> list[Path]:
     in_parts = dtype in _HALVES
     int8 = "-int8" if cpu_has_vnni() else "-int8-avx2"
     kind = "-parts" if in_parts else int8 if dtype == torch.int8 else ""
     kind += f"-{squares}" if squares > 1 else ""
+    kind += f"-middle-{columns}" if columns < net.config.input_size else ""
     folder = kept.folder_of(net, "openvino", ov.__version__, kind)
     return [folder / f"{part}.xml" for part in range(1 + in_parts)]
 
 
-def graphs(core: ov.Core, net: PoseNetwork, dtype: torch.dtype, squares: int = 1) -> list[ov.Model]:
-    """The network's graphs for so many squares.
+def graphs(
+    core: ov.Core, net: PoseNetwork, dtype: torch.dtype, squares: int = 1,
+    columns: int | None = None,
+) -> list[ov.Model]:  # fmt: skip
+    """The network's graphs for so many squares, of so many columns (None: all).
 
     Exporting takes seconds, so what it gives is kept on disk.
     """
 
     def make() -> list[ov.Model]:
         in_parts, int8 = dtype in _HALVES, dtype == torch.int8
-        parts = exported(net, in_parts, int8, squares)
+        parts = exported(net, in_parts, int8, squares, columns)
         return [_converted(part) for part in parts]
 
-    return read_or_make(core, _files(net, dtype, squares), make)
+    files = _files(net, dtype, squares, columns or net.config.input_size)
+    return read_or_make(core, files, make)
 
 
 def _converted(part: ExportedProgram) -> ov.Model:

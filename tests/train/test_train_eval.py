@@ -274,6 +274,21 @@ def test_test_time_options(people: Samples) -> None:
         predict(net, people, crops=6)
 
 
+def test_of_who_is_upright_the_middle_is_enough(people: Samples) -> None:
+    net = MargiPose(Config(input_size=128)).eval()
+    people.joints[::2, :, 0] = 40 + people.joints[::2, :, 0] / 4
+    wide = predict(net, people, boxed=True).points
+    narrow = predict(net, people, boxed=True, narrow=True).points
+    assert np.allclose(narrow[1::2], wide[1::2], atol=1e-2)
+    # What is beside them does not count.
+    assert (np.abs(narrow - wide)[::2].max((1, 2)) > 0.1).all()
+    for path in people.images:
+        image = cv2.imread(str(path))
+        image[:, :20] = 0
+        cv2.imwrite(str(path), image)
+    assert np.allclose(predict(net, people, boxed=True, narrow=True).points[::2], narrow[::2])
+
+
 # --- the commands
 
 

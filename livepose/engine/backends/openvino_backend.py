@@ -28,7 +28,8 @@ class OpenVINOBackend(OneByOne):
     """float32 or int8 in one graph; half precision for the convolutions only, see `exported`.
 
     Several squares at once take up to a third less than one by one, but each number of them wants
-    graphs of its own: there are those for one, for as many as are usual, and for the middle of one.
+    graphs of its own: there are those for one, and for as many as are usual. Where one is usual,
+    there are those for its middle.
     """
 
     name = "openvino"
@@ -37,7 +38,7 @@ class OpenVINOBackend(OneByOne):
         self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
         self.at_once = placement.squares
-        self.columns = columns(net.config)
+        self.columns = _middles(net, placement)
         core = ov.Core()
         self._chains = {shape: _Chain(core, net, placement, *shape)
                         for shape in _shapes(net, placement)}  # fmt: skip
@@ -49,8 +50,12 @@ class OpenVINOBackend(OneByOne):
 def _shapes(net: PoseNetwork, placement: Placement) -> set[tuple[int, int]]:
     """For so many squares at once, of so many columns, there are graphs."""
     size = net.config.input_size
-    middles = {(1, pixels) for pixels in columns(net.config).values()}
+    middles = {(1, pixels) for pixels in _middles(net, placement).values()}
     return {(1, size), (placement.squares, size), *middles}
+
+
+def _middles(net: PoseNetwork, placement: Placement) -> dict[float, int]:
+    return columns(net.config) if placement.squares == 1 else {}
 
 
 class _Chain:

@@ -85,6 +85,12 @@ def cut(image: np.ndarray, square: Square, size: int, into: np.ndarray | None = 
     return cv2.warpAffine(image, matrix, (size, size), into, flags=cv2.INTER_LINEAR)
 
 
+def middle(crops: np.ndarray, columns: int) -> np.ndarray:
+    """(..., S, S, 3) -> (..., S, columns, 3), without as much on the left as on the right."""
+    side = (crops.shape[-2] - columns) // 2
+    return crops[..., side : side + columns, :]
+
+
 def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """The picture at another size; a small one of all of its pixels, not of some."""
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from livepose.crop import Square, cut, to_input, whole
+from livepose.crop import Square, cut, middle, to_input, whole
 from livepose.cv import cv2
 from livepose.data.samples import DataError, Samples, boxes
 from livepose.engine.backends import columns, config_at
@@ -98,9 +98,9 @@ def _about(box: np.ndarray, picture: Square, narrow: bool) -> Square:
     side = _MARGIN * float((high - low).max())
     if side <= 0:
         return picture
-    middle, takes = (low + high) / 2, float(high[0] - low[0]) / side
+    centre, takes = (low + high) / 2, float(high[0] - low[0]) / side
     width = enough(takes) if narrow else 1.0
-    return Square(float(middle[0]), float(middle[1]), side, width=width)
+    return Square(float(centre[0]), float(centre[1]), side, width=width)
 
 
 def picture_sizes(samples: Samples) -> np.ndarray:
@@ -126,9 +126,9 @@ def _forward(
     wide = np.array([pixels.get(square.width, size) for square in squares])
     xyz, confidence = np.zeros((len(squares), J, 3)), np.zeros((len(squares), J))
     for n in set(wide.tolist()):
-        rows, side = np.flatnonzero(wide == n), (size - n) // 2
-        middles = [np.ascontiguousarray(inputs[r][:, side : size - side]) for r in rows]
-        out = net(to_input(middles).to(where.device, where.dtype))
+        rows = np.flatnonzero(wide == n)
+        middles = to_input([middle(inputs[row], n) for row in rows])
+        out = net(middles.to(where.device, where.dtype))
         xyz[rows] = out.xyz.float().cpu().numpy()
         confidence[rows] = out.confidence.float().cpu().numpy()
     flat = [square.to_picture(p[:, :2]) for square, p in zip(squares, xyz, strict=True)]

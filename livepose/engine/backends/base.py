@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from livepose.crop import Square, cut
+from livepose.crop import Square, cut, middle
 from livepose.frames import Stage
 from livepose.models.networks import NetworkConfig
 from livepose.timing.timeline import Timeline
@@ -87,8 +87,7 @@ class OneByOne:
         for a, b in itertools.pairwise(ends):
             part = crops[a:b]
             if b - a == 1 and not want_maps:
-                side = (self.size - self.columns.get(squares[a].width, self.size)) // 2
-                part = part[:, :, side : self.size - side]
+                part = middle(part, self.columns.get(squares[a].width, self.size))
             outs.append(self._run(part, want_maps))
         if timeline is not None:
             timeline.mark("forward")

@@ -22,7 +22,7 @@ def build(
     Raises:
         WeightsError: there is no such model, or no detector where several people are wanted.
     """
-    loader = Loader(load)
+    loader = Loader(load, patient=True)
     ready = loader(choice, placement)
     detector = None
     try:

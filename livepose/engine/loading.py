@@ -14,6 +14,7 @@ from livepose.crop import whole
 from livepose.engine import backends
 from livepose.engine.backends import Backend
 from livepose.engine.backends.prepare import prepare
+from livepose.engine.completion import Completion
 from livepose.engine.device import PRECISIONS, Placement, choose
 from livepose.models.networks import PoseNetwork
 from livepose.models.store import find, read_card
@@ -80,10 +81,15 @@ class Ready:
 
 
 class Loader:
-    """Makes networks ready and keeps the last ones; used by one thread at a time."""
+    """Makes networks ready and keeps the last ones; used by one thread at a time.
 
-    def __init__(self, load: LoadModel) -> None:
-        self._load = load
+    patient: they come with graphs for the middles of squares, however long that takes; else those
+    that are missing are made beside the running network, and come into use when they are there.
+    """
+
+    def __init__(self, load: LoadModel, patient: bool = False) -> None:
+        self._load, self._patient = load, patient
+        self._completion = Completion()
         self.shape: tuple[int, ...] = backends.USUAL_SHAPE  # of the pictures in use
         # Torch's number is for the whole process, and a network with its own changes it.
         self._threads = torch.get_num_threads()
@@ -114,7 +120,11 @@ class Loader:
             runtime = "openvino" if choice.backend == "auto" else choice.backend
             precision = backends.for_openvino(net, placement).precision_name
             prepare(choice.model, choice.size, precision, runtime, choice.squares)
-        backend, note = backends.make(net, placement, choice.backend, self.shape)
+        alone = placement.squares == 1  # several at once are looked at in whole squares
+        later = (alone and not self._patient
+                 and backends.lacks_middles(net, placement, choice.backend))  # fmt: skip
+        backend, note = backends.make(net, placement, choice.backend, self.shape,
+                                      middles=alone and not later)  # fmt: skip
         nothing = np.zeros(self.shape, np.uint8)
         for _ in range(_WARM_UP):  # the first runs choose kernels and allocate
             backend(nothing, [whole(self.shape[1], self.shape[0])])
@@ -123,6 +133,8 @@ class Loader:
             name = name.replace(" (", f", {backend.name} (", 1)
         run = replace(choice, backend=backend.name, precision=backend.precision, size=backend.size)
         key = self._led_to[asked] = (run, asked[1])
+        if later:
+            self._completion.want(choice, net, placement, backend)
         ready = self._ready[key] = Ready(choice, net, backend, note, name)
         while len(self._ready) > _KEPT:
             self._ready.popitem(last=False)

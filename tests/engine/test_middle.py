@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +13,16 @@ import torch
 from livepose import dsnt
 from livepose.crop import WIDTHS, Square, cut, to_input
 from livepose.engine import backends, region
+from livepose.engine.loading import Choice, Loader
 from livepose.engine.tracking import Tracker, distinct
 from livepose.frames import Region
 from livepose.models.context import places
 from livepose.models.margipose import Config, Logits, MargiPose
 from livepose.models.multitask import MultiTaskConfig
 from livepose.models.networks import build
+from livepose.models.store import load_model, save_model
 from livepose.skeleton import INDEX, J
-from tests.engine.fakes import CPU, found
+from tests.engine.fakes import CPU, found, wait_for
 from tests.engine.test_backends import IMAGE, net
 
 LOOK = Region(200, 200, 260)
@@ -65,7 +69,7 @@ def test_networks_say_which_middles_they_take() -> None:
 def test_one_square_alone_is_looked_at_in_its_middle(squares: int) -> None:
     pytest.importorskip("openvino")
     made = backends.at_size(net("context"), 128)
-    backend, note = backends.make(made, replace(CPU, squares=squares), "openvino")
+    backend, note = backends.make(made, replace(CPU, squares=squares), "openvino", middles=True)
     assert note == ""
     looks = [Square(90, 50, 80, width=width) for width in (*WIDTHS, 1.0)]
     x = to_input([cut(IMAGE, looks[0], 128)])
@@ -73,7 +77,7 @@ def test_one_square_alone_is_looked_at_in_its_middle(squares: int) -> None:
         whole, middle = made(x), made(x[..., 16:112])
     assert (whole.xyz - middle.xyz).abs().median() > 1e-3
     for look in looks:
-        wanted = middle if look.width < 1 and squares == 1 else whole
+        wanted = middle if look.width < 1 else whole
         np.testing.assert_allclose(backend(IMAGE, [look]).xyz, wanted.xyz, atol=2e-3)
         # Maps are those of the whole square.
         seen = backend(IMAGE, [look], want_maps=True)
@@ -84,12 +88,36 @@ def test_one_square_alone_is_looked_at_in_its_middle(squares: int) -> None:
     np.testing.assert_allclose(backend(IMAGE, looks[:2]).xyz[1], wanted.xyz[0], atol=2e-3)
 
 
+def test_middles_come_into_use_when_they_are_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = str(tmp_path / "model.safetensors")
+    save_model(Path(model), backends.at_size(net("context"), 128), {}, {})
+    look = Square(90, 50, 80, width=WIDTHS[0])
+
+    def backend(patient: bool = False) -> Any:
+        loader = Loader(lambda name: load_model(name)[0], patient)
+        return loader(Choice(model, "openvino"), CPU).backend
+
+    first = backend()
+    whole = first(IMAGE, [look]).xyz
+    assert not first.columns
+    wait_for(lambda: first.columns, 120)
+    middle = first(IMAGE, [look]).xyz
+    assert np.abs(whole - middle).max() > 1e-3
+    # The next time they are there at once; and whoever is patient has them at any time.
+    for ready in (backend(), backend(patient=True)):
+        np.testing.assert_allclose(ready(IMAGE, [look]).xyz, middle, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["fc", "multitask"])
 def test_networks_that_take_squares_alone_look_at_all_of_them(kind: str) -> None:
     pytest.importorskip("openvino")
     made = build(MultiTaskConfig("small", 128) if kind == "multitask"
                  else Config("small", 128, output="fc", heatmap_stride=8)).eval()  # fmt: skip
-    backend, note = backends.make(made, CPU, "openvino")
+    backend, note = backends.make(made, CPU, "openvino", middles=True)
     assert note == ""
     a, b = (backend(IMAGE, [Square(90, 50, 80, width=width)]).xyz for width in (WIDTHS[0], 1.0))
     np.testing.assert_array_equal(a, b)

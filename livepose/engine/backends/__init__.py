@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -105,13 +106,33 @@ def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
     return False
 
 
+def lacks_middles(net: PoseNetwork, placement: Placement, name: str) -> bool:
+    """Whether `make` would take seconds more with middles."""
+    if placement.device.type != "cpu" or name not in ("auto", "openvino"):
+        return False
+    with suppress(ImportError):  # `make` will say so
+        from livepose.engine.backends import openvino_backend
+
+        return not openvino_backend.is_kept(net, for_openvino(net, placement), middles=True)
+    return False
+
+
+def add_middles(backend: Backend, net: PoseNetwork) -> None:
+    """As `make` with middles, of a backend that was made without, and may be in use."""
+    from livepose.engine.backends.openvino_backend import OpenVINOBackend
+
+    if isinstance(backend, OpenVINOBackend):
+        backend.add_middles(net)
+
+
 def make(
     net: PoseNetwork, placement: Placement, name: str = "auto",
-    shape: tuple[int, ...] = USUAL_SHAPE,
+    shape: tuple[int, ...] = USUAL_SHAPE, middles: bool = False,
 ) -> tuple[Backend, str]:  # fmt: skip
     """The network, ready to run, and why it is not the way that was hoped for (or nothing).
 
-    shape: of the pictures that will come, to be ready for them; others may come as well.
+    shape: of the pictures that will come, to be ready for them; others may come as well. middles:
+    ready for those (`columns`), too, where that makes a difference.
 
     Raises:
         BackendError: a name that means nothing.
@@ -130,7 +151,7 @@ def make(
         if name == "openvino":
             from livepose.engine.backends.openvino_backend import OpenVINOBackend
 
-            return OpenVINOBackend(net, for_openvino(net, placement)), note
+            return OpenVINOBackend(net, for_openvino(net, placement), middles), note
         if name == "onnxruntime":
             from livepose.engine.backends.onnx_backend import OnnxBackend
 

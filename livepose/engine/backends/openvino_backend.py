@@ -28,20 +28,31 @@ class OpenVINOBackend(OneByOne):
     """float32 or int8 in one graph; half precision for the convolutions only, see `exported`.
 
     Several squares at once take up to a third less than one by one, but each number of them wants
-    graphs of its own: there are those for one, and for as many as are usual. Where one is usual,
-    there are those for its middle.
+    graphs of its own: there are those for one, and for as many as are usual.
+
+    middles: there are graphs for the middle of one, too.
     """
 
     name = "openvino"
 
-    def __init__(self, net: PoseNetwork, placement: Placement) -> None:
+    def __init__(self, net: PoseNetwork, placement: Placement, middles: bool = False) -> None:
         self.config = net.config
         self.size, self.precision = net.config.input_size, placement.precision_name
         self.at_once = placement.squares
-        self.columns = _middles(net, placement)
-        core = ov.Core()
-        self._chains = {shape: _Chain(core, net, placement, *shape)
+        self._placement, self._core = placement, ov.Core()
+        self._chains = {shape: _Chain(self._core, net, placement, *shape)
                         for shape in _shapes(net, placement)}  # fmt: skip
+        if middles:
+            self.add_middles(net)
+
+    def add_middles(self, net: PoseNetwork) -> None:
+        """Looks at the middle of one square from now on where that is enough.
+
+        Another thread may use the backend meanwhile. net: the network that it was made of.
+        """
+        for shape in _middles(net):
+            self._chains[shape] = _Chain(self._core, net, self._placement, *shape)
+        self.columns = columns(net.config)
 
     def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:
         return self._chains[len(crops), crops.shape[2]](crops, want_maps)
@@ -49,13 +60,12 @@ class OpenVINOBackend(OneByOne):
 
 def _shapes(net: PoseNetwork, placement: Placement) -> set[tuple[int, int]]:
     """For so many squares at once, of so many columns, there are graphs."""
-    size = net.config.input_size
-    middles = {(1, pixels) for pixels in _middles(net, placement).values()}
-    return {(1, size), (placement.squares, size), *middles}
+    return {(n, net.config.input_size) for n in (1, placement.squares)}
 
 
-def _middles(net: PoseNetwork, placement: Placement) -> dict[float, int]:
-    return columns(net.config) if placement.squares == 1 else {}
+def _middles(net: PoseNetwork) -> set[tuple[int, int]]:
+    """The same of the middles of one square."""
+    return {(1, pixels) for pixels in columns(net.config).values()}
 
 
 class _Chain:
@@ -99,10 +109,10 @@ def compiled(core: ov.Core, model: ov.Model, precision: str, threads: int) -> An
         return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
-def is_kept(net: PoseNetwork, placement: Placement) -> bool:
-    """Whether the network has been exported before."""
-    return all(_files(net, placement.dtype, *shape)[0].exists()
-               for shape in _shapes(net, placement))  # fmt: skip
+def is_kept(net: PoseNetwork, placement: Placement, middles: bool = False) -> bool:
+    """Whether the network, or the graphs for middles, have been exported before."""
+    shapes = _middles(net) if middles else _shapes(net, placement)
+    return all(_files(net, placement.dtype, *shape)[0].exists() for shape in shapes)
 
 
 def _files(net: PoseNetwork, dtype: torch.dtype, squares: int, columns: int) -> list[Path]:

@@ -19,9 +19,12 @@ from livepose.models.store import WeightsError, find, load_model
 
 
 def prepare(
-    model: str, size: int | None, precision: str, backend: str = "openvino", squares: int = 1
-) -> bool:
-    """True if the network is on disk now, ready to be read by the backend."""
+    model: str, size: int | None, precision: str, backend: str = "openvino", squares: int = 1,
+    middles: bool = False,
+) -> bool:  # fmt: skip
+    """True if the network is on disk now, ready to be read by the backend; with middles, all that is
+    missing of it.
+    """
     try:
         file = find(model).resolve()  # the other process has another current folder
     except WeightsError:
@@ -29,6 +32,7 @@ def prepare(
     command = [sys.executable, "-m", "livepose.engine.backends.prepare", str(file)]
     command += ["--backend", backend, "--precision", precision, "--squares", str(squares)]
     command += ["--size", str(size)] if size else []
+    command += ["--middles"] if middles else []
     done = subprocess.run(command, capture_output=True, check=False,
                           cwd=Path(__file__).parents[3])  # fmt: skip
     return done.returncode == 0
@@ -40,13 +44,14 @@ def main() -> int:
     parser.add_argument("--size", type=int)
     parser.add_argument("--squares", type=int, default=1)
     parser.add_argument("--backend", default="openvino")
+    parser.add_argument("--middles", action="store_true")
     parser.add_argument("--precision", choices=sorted(PRECISIONS), required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)  # the live picture goes on beside it
     dtype, cpu = PRECISIONS[args.precision], torch.device("cpu")
     placement = Placement(cpu, dtype, asked=True, squares=args.squares)
     net = at_size(load_model(args.model)[0], args.size)
-    return 1 if make(net, placement, args.backend)[1] else 0
+    return 1 if make(net, placement, args.backend, middles=args.middles)[1] else 0
 
 
 if __name__ == "__main__":

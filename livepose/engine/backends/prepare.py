@@ -22,8 +22,8 @@ def prepare(
     model: str, size: int | None, precision: str, backend: str = "openvino", squares: int = 1,
     middles: bool = False,
 ) -> bool:  # fmt: skip
-    """True if the network is on disk now, ready to be read by the backend; with middles, all that is
-    missing of it.
+    """True if the network is on disk now, ready to be read by the backend; with middles, theirs
+    as well.
     """
     try:
         file = find(model).resolve()  # the other process has another current folder

@@ -7,6 +7,7 @@ the window. ``python -m livepose.engine.backends.prepare MODEL``.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def main() -> int:
     parser.add_argument("--precision", choices=sorted(PRECISIONS), required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)  # the live picture goes on beside it
+    if args.middles and hasattr(os, "nice"):  # nobody waits for them
+        os.nice(10)
     dtype, cpu = PRECISIONS[args.precision], torch.device("cpu")
     placement = Placement(cpu, dtype, asked=True, squares=args.squares)
     net = at_size(load_model(args.model)[0], args.size)

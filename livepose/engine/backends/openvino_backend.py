@@ -50,8 +50,10 @@ class OpenVINOBackend(OneByOne):
 
         Another thread may use the backend meanwhile. net: the network that it was made of.
         """
-        for shape in _middles(net):
-            self._chains[shape] = _Chain(self._core, net, self._placement, *shape)
+        for squares, pixels in _middles(net):
+            chain = _Chain(self._core, net, self._placement, squares, pixels)
+            chain(np.zeros((squares, self.size, pixels, 3), np.uint8), False)  # it allocates
+            self._chains[squares, pixels] = chain
         self.columns = columns(net.config)
 
     def _run(self, crops: np.ndarray, want_maps: bool) -> list[np.ndarray]:

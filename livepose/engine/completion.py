@@ -50,5 +50,5 @@ def _complete(choice: Choice, net: PoseNetwork, placement: Placement, backend: B
     precision = backends.for_openvino(net, placement).precision_name
     done = prepare(choice.model, choice.size, precision, middles=True)
     # What has not been exported there would be here, and hold everything up.
-    if done and not backends.lacks_middles(net, placement, "openvino"):
+    if done and not backends.exports_first(net, placement, "openvino", middles=True):
         backends.add_middles(backend, net)

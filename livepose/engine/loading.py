@@ -121,8 +121,9 @@ class Loader:
             precision = backends.for_openvino(net, placement).precision_name
             prepare(choice.model, choice.size, precision, runtime, choice.squares)
         alone = placement.squares == 1  # several at once are looked at in whole squares
-        later = (alone and not self._patient
-                 and backends.lacks_middles(net, placement, choice.backend))  # fmt: skip
+        later = False
+        if alone and not self._patient:
+            later = backends.exports_first(net, placement, choice.backend, middles=True)
         backend, note = backends.make(net, placement, choice.backend, self.shape,
                                       middles=alone and not later)  # fmt: skip
         nothing = np.zeros(self.shape, np.uint8)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -88,32 +87,25 @@ def _without_int8(net: PoseNetwork, placement: Placement, name: str) -> tuple[Pl
     return other, f"int8 cannot be used ({why}); {other.precision_name} takes over"
 
 
-def exports_first(net: PoseNetwork, placement: Placement, name: str) -> bool:
-    """Whether `make` would take seconds, because the network has not run here in this way yet."""
+def exports_first(
+    net: PoseNetwork, placement: Placement, name: str, middles: bool = False
+) -> bool:  # fmt: skip
+    """Whether `make` would take seconds, because the network has not run here in this way yet; with
+    middles, whether it would because of these.
+    """
     if placement.device.type != "cpu":
         return False
     try:
         if name in ("auto", "openvino"):
             from livepose.engine.backends import openvino_backend
 
-            return not openvino_backend.is_kept(net, for_openvino(net, placement))
-        if name == "onnxruntime":
+            return not openvino_backend.is_kept(net, for_openvino(net, placement), middles)
+        if name == "onnxruntime" and not middles:
             from livepose.engine.backends import onnx_backend
 
             return not onnx_backend.is_kept(net)
     except ImportError:  # `make` will say so
         pass
-    return False
-
-
-def lacks_middles(net: PoseNetwork, placement: Placement, name: str) -> bool:
-    """Whether `make` would take seconds more with middles."""
-    if placement.device.type != "cpu" or name not in ("auto", "openvino"):
-        return False
-    with suppress(ImportError):  # `make` will say so
-        from livepose.engine.backends import openvino_backend
-
-        return not openvino_backend.is_kept(net, for_openvino(net, placement), middles=True)
     return False
 
 
